@@ -1,0 +1,11 @@
+import { z } from 'zod';
+import { loadConfig } from './src/config/load.ts';
+import { checkDocument } from './src/config/check.ts';
+import { renderProblems } from './src/config/render.ts';
+import { duration, listOf, mapOf, namedMap, percent, rate, secret, httpUrl } from './src/plan/fields.ts';
+const upstream = z.union([httpUrl(), z.strictObject({ targets: listOf(httpUrl()), timeout: duration().optional(), retry: z.strictObject({ attempts: z.int().min(1), budget: percent() }).optional() })]);
+const route = z.strictObject({ to: z.union([z.string(), mapOf(z.number())]).optional(), limits: namedMap(rate()).optional(), redirect: z.strictObject({ to: z.string(), status: z.int() }).optional(), cors: z.union([z.boolean(), z.strictObject({ origins: listOf(z.string()), maxAge: duration().optional() })]).optional(), mode: z.union([z.enum(['fast', 'slow']), duration()]).optional(), auth: listOf(z.string()).optional() });
+const schema = z.strictObject({ version: z.literal(1), upstreams: mapOf(upstream).optional(), port: z.int().optional(), num: z.string().optional(), token: secret().optional(), routes: mapOf(z.union([z.string(), z.array(z.union([z.string(), route])), route])), missing: z.strictObject({ need: z.string() }).optional() });
+const l = await loadConfig([process.argv[2]!], { env: { PORT: 'eighty', NUM: '012' } });
+const c = checkDocument(l, schema);
+console.log(renderProblems(c.problems, l.sources, { color: false }), c.value && JSON.stringify(c.value).slice(0,200));

@@ -1,0 +1,80 @@
+import { existsSync, renameSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { freePort, NODE, PROJECT, Started } from '../harness/process.ts';
+import {
+  GENERATION_PATH,
+  makeDirectory,
+  type Peer,
+  RunningPeer,
+  routePath,
+  type Scene,
+  untilReady,
+  writeTemplate,
+} from './peer.ts';
+
+let chosenEntry: string | null = null;
+
+/** Another build than the sources in this tree, e.g. the published bundle. */
+export function chooseEntry(path: string): void {
+  chosenEntry = resolve(path);
+}
+
+export function sluiceEntry(): string {
+  return chosenEntry ?? join(PROJECT, 'bin/sluice.js');
+}
+
+function routes(scene: Scene, generation: number): string {
+  const one = `  ${GENERATION_PATH}: { respond: { status: 200, json: ${generation} } }`;
+  if (scene.routes === 0) return `\n${one}\n  /*: service`;
+  const many = Array.from({ length: scene.routes }, (_, index) => `  "${routePath(index)}/{id}": service`);
+  return ['', one, ...many].join('\n');
+}
+
+/** Writes the file whole or not at all: the gateway may be watching it. */
+function writeConfig(path: string, port: number, adminPort: number, scene: Scene, generation: number): void {
+  const next = writeTemplate(`${path}.next`, 'sluice.yaml', {
+    listen: scene.tls
+      ? `{ address: "127.0.0.1:${port}", tls: { certificate: "${scene.tls.certificate}", key: "${scene.tls.key}" } }`
+      : `127.0.0.1:${port}`,
+    adminPort,
+    upstreamPort: scene.upstreamPort,
+    routes: routes(scene, generation),
+  });
+  renameSync(next, path);
+}
+
+function requireEntry(): string {
+  const entry = sluiceEntry();
+  if (!existsSync(entry)) throw new Error(`there is no ${relative(PROJECT, entry)} to start`);
+  return entry;
+}
+
+async function prepare(scene: Scene): Promise<{ path: string; port: number; write: (generation: number) => void }> {
+  const port = await freePort();
+  const adminPort = await freePort();
+  const path = join(makeDirectory(scene, `sluice-${port}`), 'sluice.yaml');
+  const write = (generation: number): void => writeConfig(path, port, adminPort, scene, generation);
+  write(0);
+  return { path, port, write };
+}
+
+export const sluice: Peer = {
+  name: 'sluice',
+  async start(scene) {
+    const entry = requireEntry();
+    const { path, port, write } = await prepare(scene);
+    const started = new Started('sluice', scene.core, NODE, [entry, 'start', '-c', path]);
+    const running = new RunningPeer('sluice', started, port, scene.tls !== null, write);
+    await untilReady(started, running.origin, GENERATION_PATH);
+    return running;
+  },
+};
+
+/** Wall time of `sluice check` on the scene's configuration, in milliseconds. */
+export async function timeCheck(scene: Scene): Promise<number> {
+  const entry = requireEntry();
+  const { path } = await prepare(scene);
+  const begin = performance.now();
+  await new Started('sluice check', scene.core, NODE, [entry, 'check', '-c', path]).finish(60_000);
+  return performance.now() - begin;
+}

@@ -1,0 +1,56 @@
+import { fileURLToPath } from 'node:url';
+import { GATEWAY_CORE } from '../harness/machine.ts';
+import { NODE, Started } from '../harness/process.ts';
+import type { MicroResult } from '../micro/harness.ts';
+import { type Bar, type Figure, number, percent, type Question } from './question.ts';
+
+const PROGRAM = fileURLToPath(new URL('../micro/run.ts', import.meta.url));
+const BOUND_MS = 60_000;
+
+/** Each in a process of its own: what the optimiser learns from one must not change another. */
+export const MICRO_GROUPS: readonly string[] = ['parse', 'routes', 'headers'];
+
+const LOOK_UP_BAR: Bar = { of: 'itself', must: 300, aim: 150 };
+
+function figureOf(result: MicroResult): Figure {
+  const bar = result.measure === 'look-up among 10,000 routes' ? LOOK_UP_BAR : null;
+  return { measure: result.measure, unit: 'ns', values: { sluice: result.median }, bar };
+}
+
+/** What do the pieces of the hot path cost, each alone? */
+export const micro: Question = {
+  name: 'micro',
+  title: 'Pieces of the hot path',
+  async ask(bench) {
+    const results: MicroResult[] = [];
+    const failures: string[] = [];
+    for (const group of bench.micros) {
+      try {
+        const started = new Started(`micro ${group}`, GATEWAY_CORE, NODE, [PROGRAM, group]);
+        const measured = JSON.parse(await started.finish(BOUND_MS)) as MicroResult[];
+        for (const each of measured) bench.say(`  ${each.measure.padEnd(52)} ${number(each.median, 0).padStart(7)} ns`);
+        results.push(...measured);
+      } catch (error) {
+        failures.push(error instanceof Error ? error.message : String(error));
+        bench.say(`  !!! ${failures.at(-1)}`);
+      }
+    }
+    return {
+      figures: results.map(figureOf),
+      tables: [
+        {
+          columns: ['piece', 'ns each', 'fastest round', 'spread of rounds', 'rounds'],
+          rows: results.map((each) => [
+            each.measure,
+            number(each.median, 0),
+            number(each.fastest, 0),
+            percent(each.spread),
+            String(each.rounds),
+          ]),
+        },
+      ],
+      notes: ['Look-ups go through all routes in an order without locality: cache misses are in the figure.'],
+      failures,
+    };
+  },
+};

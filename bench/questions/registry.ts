@@ -1,0 +1,13 @@
+import { latency } from './latency.ts';
+import { memory } from './memory.ts';
+import { micro } from './micro.ts';
+import { plain } from './plain.ts';
+import type { Question } from './question.ts';
+import { reload } from './reload.ts';
+import { responses } from './responses.ts';
+import { routes } from './routes.ts';
+import { tls } from './tls.ts';
+import { uploads } from './uploads.ts';
+
+/** All questions, in the order in which they are asked and reported. */
+export const QUESTIONS: readonly Question[] = [plain, tls, responses, uploads, routes, latency, memory, reload, micro];

@@ -1,0 +1,69 @@
+/**
+ * Everything that can go wrong with one exchange, as frozen values: an error says whose fault it is and whether trying
+ * again is safe, and `runtime/reply.ts` is the one place that turns it into a response.
+ */
+export type ErrorSource = 'client' | 'upstream' | 'gateway';
+
+/** `if-reused`: safe only when the connection had served before, since the peer may have closed it meanwhile. */
+export type RetrySafety = 'no' | 'if-reused' | 'yes';
+
+export interface GatewayError {
+  readonly code: string;
+  readonly status: number;
+  readonly from: ErrorSource;
+  readonly retry: RetrySafety;
+  /** RFC 9457 `title`: the same for every occurrence, with nothing of this installation in it. */
+  readonly title: string;
+}
+
+function define(code: string, status: number, from: ErrorSource, retry: RetrySafety, title: string): GatewayError {
+  return Object.freeze({ code, status, from, retry, title });
+}
+
+export const errors = Object.freeze({
+  malformedRequest: define('malformed_request', 400, 'client', 'no', 'The request is not valid HTTP'),
+  ambiguousPath: define('ambiguous_path', 400, 'client', 'no', 'The path contains an encoding that is not accepted'),
+  missingValue: define(
+    'missing_value',
+    400,
+    'client',
+    'no',
+    'A value that this route needs is missing from the request',
+  ),
+  accessDenied: define('access_denied', 403, 'client', 'no', 'Access from this address is denied'),
+  routeNotFound: define('route_not_found', 404, 'client', 'no', 'No route matches this request'),
+  methodNotAllowed: define('method_not_allowed', 405, 'client', 'no', 'The method is not allowed here'),
+  requestTimeout: define('request_timeout', 408, 'client', 'no', 'The request did not arrive in time'),
+  gone: define('gone', 410, 'client', 'no', 'This resource is no longer available'),
+  bodyTooLarge: define('body_too_large', 413, 'client', 'no', 'The request body is too large'),
+  uriTooLong: define('uri_too_long', 414, 'client', 'no', 'The request target is too long'),
+  expectationFailed: define('expectation_failed', 417, 'client', 'no', 'The expectation cannot be met'),
+  misdirected: define('misdirected_request', 421, 'client', 'no', 'The host does not belong to this connection'),
+  headersTooLarge: define('headers_too_large', 431, 'client', 'no', 'The request header fields are too large'),
+  clientClosed: define('client_closed_request', 499, 'client', 'no', 'The client went away'),
+  internal: define('internal_error', 500, 'gateway', 'no', 'The gateway failed to handle the request'),
+  notImplemented: define('not_implemented', 501, 'gateway', 'no', 'This route needs a feature that is not available'),
+  transferCoding: define(
+    'transfer_coding_not_implemented',
+    501,
+    'client',
+    'no',
+    'The transfer coding is not supported',
+  ),
+  upstreamConnect: define('upstream_connect_failed', 502, 'upstream', 'yes', 'The service cannot be reached'),
+  upstreamReset: define('upstream_reset', 502, 'upstream', 'if-reused', 'The service closed the connection'),
+  upstreamMalformed: define('upstream_malformed', 502, 'upstream', 'no', 'The service answered with invalid HTTP'),
+  upstreamTls: define('upstream_tls_failed', 502, 'upstream', 'yes', 'The service cannot be reached securely'),
+  upstreamBusy: define('upstream_busy', 503, 'gateway', 'yes', 'The service has no free connection'),
+  draining: define('draining', 503, 'gateway', 'yes', 'The gateway is shutting down'),
+  notReady: define('not_ready', 503, 'gateway', 'yes', 'The gateway is not ready'),
+  versionNotSupported: define('http_version_not_supported', 505, 'client', 'no', 'The HTTP version is not supported'),
+  upstreamConnectTimeout: define(
+    'upstream_connect_timeout',
+    504,
+    'upstream',
+    'yes',
+    'The service cannot be reached in time',
+  ),
+  upstreamTimeout: define('upstream_timeout', 504, 'upstream', 'no', 'The service did not answer in time'),
+});

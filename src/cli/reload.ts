@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import type { ReloadOutcome } from '../supervisor/reloader.ts';
+import { AdminClient } from './admin-client.ts';
+import { type ConfigOptions, configFiles, withConfig, withJson } from './options.ts';
+import { CommandError, ExitCode, print, printJson } from './outcome.ts';
+
+export function addReload(program: Command): void {
+  withJson(
+    withConfig(program.command('reload').description('read the configuration again; a failure changes nothing')),
+  ).action(reload);
+}
+
+async function reload(options: ConfigOptions): Promise<void> {
+  const client = await AdminClient.of(configFiles(options));
+  const { status, body } = await client.call('POST', '/reload');
+  if (status !== 200 && status !== 422) throw new CommandError(`the gateway answered ${status}`);
+  const outcome = body as ReloadOutcome;
+  if (!outcome.ok) process.exitCode = ExitCode.wrong;
+  if (options.json) printJson(outcome);
+  else print(describe(outcome));
+}
+
+function describe(outcome: ReloadOutcome): string {
+  if (!outcome.ok)
+    return `${outcome.error.trimEnd()}\n\nNothing has changed: version ${outcome.version} stays in service.`;
+  const warnings = outcome.warnings === '' ? '' : `${outcome.warnings.trimEnd()}\n\n`;
+  if (!outcome.changed) return `${warnings}Nothing has changed: version ${outcome.version} is in service.`;
+  return `${warnings}Version ${outcome.version} is in service.`;
+}

@@ -1,0 +1,120 @@
+import type { Status } from '../supervisor/status.ts';
+
+const MEBIBYTE = 1024 * 1024;
+
+/** The page that `sluice status` prints. */
+export function renderStatus(status: Status): string {
+  const state = status.draining ? 'draining' : status.ready ? 'ready' : 'not ready';
+  const { config } = status;
+  const lines = [
+    `sluice ${status.version} (Node ${status.node}), process ${status.pid}: ${state}, up ${age(status.uptimeSeconds)}`,
+    `configuration ${config.files.join(', ')}: version ${config.version}, ${config.hash.slice(0, 12)}, loaded ${config.loadedAt}` +
+      (config.warnings > 0 ? `, ${config.warnings} warnings (\`sluice check\`)` : ''),
+  ];
+  if (config.lastReload !== null && !config.lastReload.ok) {
+    lines.push(
+      '',
+      `The reload at ${config.lastReload.at} failed; the version before stays in service:`,
+      config.lastReload.error ?? '',
+    );
+  }
+  const replaced = Object.entries(status.replaced).filter(([, count]) => count > 0);
+  if (replaced.length > 0) {
+    lines.push(
+      `workers replaced: ${replaced.map(([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`).join(', ')}`,
+    );
+  }
+  lines.push(
+    '',
+    table(
+      ['worker', 'state', 'in flight', 'busy', 'heap', 'loop delay'],
+      status.workers.map((worker) => [
+        String(worker.id),
+        worker.state,
+        String(worker.active),
+        `${Math.round(worker.loopUse * 100)}%`,
+        `${Math.round(worker.heapUsed / MEBIBYTE)} of ${Math.round(worker.heapLimit / MEBIBYTE)} MiB`,
+        milliseconds(worker.loopDelay),
+      ]),
+    ),
+  );
+  const traffic = ['/s', 'p50', 'p90', 'p99'];
+  if (status.routes.length > 0) {
+    const busiest = [...status.routes].sort((a, b) => b.perSecond - a.perSecond);
+    lines.push(
+      '',
+      table(
+        ['gateway', 'route', 'requests', ...traffic, '5xx', 'in flight'],
+        busiest.map((route) => [
+          route.gateway,
+          route.route,
+          String(route.requests),
+          rate(route.perSecond),
+          milliseconds(route.p50),
+          milliseconds(route.p90),
+          milliseconds(route.p99),
+          String(route.errors),
+          String(route.inFlight),
+        ]),
+      ),
+    );
+  }
+  if (status.upstreams.length > 0) {
+    lines.push(
+      '',
+      table(
+        ['upstream', 'calls', ...traffic, 'errors', 'in flight', 'connections'],
+        status.upstreams.map((upstream) => [
+          upstream.upstream,
+          String(upstream.calls),
+          rate(upstream.perSecond),
+          milliseconds(upstream.p50),
+          milliseconds(upstream.p90),
+          milliseconds(upstream.p99),
+          String(upstream.errors),
+          String(upstream.inFlight),
+          String(upstream.connections),
+        ]),
+      ),
+    );
+  }
+  if (status.routes.length > 0)
+    lines.push('', `Rates, percentiles and errors are of the last ${Math.round(status.window)} s.`);
+  return lines.join('\n');
+}
+
+/** Columns as wide as their widest cell; numbers to the right. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
+  const numeric = head.map((_, column) => rows.length > 0 && rows.every((row) => /^[\d.<]/.test(row[column] ?? '')));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) => (numeric[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+      .join('  ')
+      .trimEnd();
+  return [head, ...rows].map(line).join('\n');
+}
+
+function milliseconds(value: number): string {
+  if (value >= 1000) return `${(value / 1000).toFixed(2)} s`;
+  return `${value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2)} ms`;
+}
+
+function rate(perSecond: number): string {
+  return perSecond >= 100 ? perSecond.toFixed(0) : perSecond.toFixed(1);
+}
+
+function age(seconds: number): string {
+  const parts = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [Math.floor(seconds) % 60, 's'],
+  ] as const;
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first < 0) return '0s';
+  return parts
+    .slice(first, first + 2)
+    .map(([count, unit]) => `${count}${unit}`)
+    .join('');
+}

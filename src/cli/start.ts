@@ -1,0 +1,78 @@
+import type { Command } from 'commander';
+import { type Controls, openAdmin } from '../admin/server.ts';
+import { METRICS_CONTENT_TYPE, renderMetrics } from '../observability/metrics.ts';
+import { runConfigJob } from '../supervisor/config-job.ts';
+import { ProcessLog } from '../supervisor/process-log.ts';
+import { RecentTraffic } from '../supervisor/recent.ts';
+import { obeySignals } from '../supervisor/signals.ts';
+import { StartError } from '../supervisor/start-error.ts';
+import { readProcess, readStatus } from '../supervisor/status.ts';
+import { Supervisor } from '../supervisor/supervisor.ts';
+import { systemWarnings } from '../supervisor/system-checks.ts';
+import { type ConfigOptions, configFiles, withConfig } from './options.ts';
+import { CommandError, wantsColor } from './outcome.ts';
+import { productVersion } from './product.ts';
+
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? '../worker.ts' : './worker.js', import.meta.url);
+
+interface StartOptions extends ConfigOptions {
+  readonly takeOver?: boolean;
+}
+
+export function addStart(program: Command): void {
+  withConfig(program.command('start').description('serve requests, in the foreground'))
+    .option('--take-over', 'start beside the running gateway of this configuration, then send it away')
+    .action(start);
+}
+
+/** Composition root of the main thread. */
+async function start(options: StartOptions): Promise<void> {
+  const files = configFiles(options);
+  const version = productVersion();
+  const log = ProcessLog.standard();
+  for (const warning of systemWarnings()) log.warn('system', warning);
+  let supervisor: Supervisor | null = null;
+  let recent: RecentTraffic | null = null;
+  const controls: Controls = {
+    ready: () => supervisor?.ready ?? false,
+    draining: () => supervisor?.draining ?? false,
+    metrics: () => {
+      if (supervisor === null) return null;
+      const { routes, upstreams } = supervisor.config.series;
+      const text = renderMetrics(supervisor.view(), routes, upstreams, readProcess(supervisor, version));
+      return { type: METRICS_CONTENT_TYPE, text };
+    },
+    status: () => (supervisor && recent ? readStatus(supervisor, recent, { version, files }) : null),
+    reload: async () => (await supervisor?.reload('api')) ?? null,
+    drain: () => void supervisor?.stop('admin API'),
+    token: () => supervisor?.token ?? null,
+    hosts: () => supervisor?.config.settings.admin?.hosts ?? [],
+  };
+  try {
+    supervisor = await Supervisor.start({
+      workerScript: WORKER,
+      files,
+      log,
+      readConfig: (series, planVersion) =>
+        runConfigJob({
+          files,
+          env: { ...process.env },
+          series,
+          version: planVersion,
+          color: wantsColor(process.stderr),
+        }),
+      admin: { open: (settings) => openAdmin(settings, controls) },
+      ended: (code) => process.exit(code),
+      takeOver: options.takeOver === true,
+    });
+  } catch (error) {
+    if (error instanceof StartError) throw new CommandError(error.message);
+    throw error;
+  }
+  const serving = supervisor;
+  recent = new RecentTraffic(
+    () => serving.view(),
+    () => serving.config.series,
+  );
+  obeySignals(supervisor, log);
+}

@@ -1,0 +1,144 @@
+import { z } from 'zod';
+import { count, duration, listOf, mapOf, namedMap, percent, rate, secret } from '../../plan/fields.ts';
+
+/**
+ * Shapes of what the configuration may say already and the gateway cannot do yet. `../later.ts` says what `check` and
+ * the routes make of it.
+ */
+
+const statusCode = z.int().min(100).max(599);
+const share = percent();
+
+const retry = z.looseObject({
+  attempts: count(1, 10).optional().describe('The first try counts.'),
+  for: listOf(z.union([z.enum(['connect', 'reset', 'timeout']), statusCode])).optional(),
+  budget: share.optional().describe('Largest share of retries among all calls.'),
+});
+
+const breaker = z.looseObject({
+  errorRate: share.optional(),
+  minimumCalls: count(1).optional(),
+  window: duration({ min: 100 }).optional(),
+  openFor: duration({ min: 100 }).optional(),
+});
+
+const balance = z.union([
+  z.enum(['round-robin', 'least-request', 'ewma']),
+  z.strictObject({
+    hash: z.union([
+      z.enum(['address', 'identity']),
+      z.strictObject({ header: z.string().optional(), cookie: z.string().optional() }),
+    ]),
+  }),
+]);
+
+const health = z.looseObject({
+  path: z.string().startsWith('/').optional(),
+  interval: duration({ min: 100 }).optional(),
+  timeout: duration({ min: 10 }).optional(),
+});
+
+export const laterUpstreamShape = {
+  retry: retry.optional().describe('Try again where that is safe.'),
+  breaker: breaker.optional().describe('Stop calling a failing service for a while.'),
+  balance: balance.optional().describe('How calls are spread over the targets.'),
+  health: health.optional().describe('Ask the targets whether they are well.'),
+  concurrency: z.union([count(1), z.looseObject({})]).optional().describe('Calls in flight.'),
+  credentials: z.looseObject({}).optional().describe('How the gateway identifies itself to the service.'),
+};
+
+const authMethod = z.looseObject({
+  jwt: z
+    .looseObject({ issuer: listOf(z.string()).optional(), audience: listOf(z.string()).optional() })
+    .optional(),
+  apiKey: z.looseObject({ header: z.string().optional(), query: z.string().optional() }).optional(),
+  forwardAuth: z.looseObject({}).optional(),
+  introspection: z.looseObject({}).optional(),
+  basic: z.looseObject({}).optional(),
+  mtls: z.looseObject({}).optional(),
+  oidc: z.looseObject({}).optional(),
+  plan: z.string().optional().describe('Plan of callers who have none of their own.'),
+});
+
+const plan = z.looseObject({
+  rate: rate().optional(),
+  burst: count(1).optional(),
+  quota: rate().optional(),
+});
+
+const consumer = z.looseObject({
+  plan: z.string().optional(),
+  groups: listOf(z.string()).optional(),
+  roles: listOf(z.string()).optional(),
+  keys: mapOf(listOf(secret())).optional().describe('By entry of `auth`.'),
+});
+
+export const laterDocumentShape = {
+  stores: mapOf(z.looseObject({})).optional().describe('State that several machines share.'),
+  auth: mapOf(authMethod).optional().describe('Ways to know who calls; once it exists, every route names one.'),
+  plans: mapOf(plan).optional().describe('What callers may use.'),
+  consumers: mapOf(consumer).optional().describe('Callers that are known by name.'),
+};
+
+const authorize = z.looseObject({
+  scopes: listOf(z.string()).optional(),
+  anyScope: listOf(z.string()).optional(),
+  roles: listOf(z.string()).optional(),
+  groups: listOf(z.string()).optional(),
+  consumers: listOf(z.string()).optional(),
+  require: listOf(z.string()).optional().describe('CEL conditions that must hold.'),
+});
+
+const limit = z.union([rate(), z.looseObject({ rate: rate(), burst: count(1).optional(), by: z.string().optional() })]);
+
+const cache = z.looseObject({
+  ttl: duration().optional(),
+  staleWhileRevalidate: duration().optional(),
+  staleIfError: duration().optional(),
+});
+
+const fallback = listOf(
+  z.union([
+    z.literal('stale'),
+    z.strictObject({ to: z.string() }),
+    z.strictObject({ respond: z.looseObject({ status: statusCode.optional() }) }),
+    z.strictObject({ handler: z.string() }),
+  ]),
+);
+
+/** Settings that routes inherit. Named maps are those that `namedMap` marks. */
+export const laterSettingShape = {
+  auth: z
+    .union([
+      listOf(z.string()),
+      z.strictObject({ methods: listOf(z.string()), optional: z.boolean().default(false) }),
+    ])
+    .optional()
+    .describe('Entries of `auth` by which a caller may identify; a list means either. `public`: nobody has to.'),
+  authorize: z.union([z.literal(false), authorize]).optional().describe('What the caller must be or have.'),
+  limits: z.union([z.literal(false), namedMap(limit)]).optional().describe('How often, by name.'),
+  concurrency: z
+    .union([z.literal(false), count(1), z.looseObject({})])
+    .optional()
+    .describe('Requests in flight.'),
+  identityToken: z.union([z.boolean(), z.looseObject({})]).optional().describe('Tell the service who calls, signed.'),
+  priority: z.union([z.string(), z.looseObject({})]).optional().describe('What goes first under overload.'),
+  cache: z.union([z.literal(false), cache]).optional().describe('Keep responses.'),
+  fallback: z.union([z.literal(false), fallback]).optional().describe('What to answer when the target fails.'),
+  compress: z.union([z.boolean(), z.looseObject({})]).optional().describe('Compress responses.'),
+  retry: z.union([z.literal(false), retry]).optional().describe('Try again where that is safe.'),
+  breaker: z.union([z.literal(false), breaker]).optional().describe('Stop calling a failing service for a while.'),
+  mirror: z.union([z.literal(false), z.looseObject({})]).optional().describe('Send a copy somewhere else.'),
+  fault: z.union([z.literal(false), z.looseObject({})]).optional().describe('Make requests fail, for drills.'),
+};
+
+export const composeSchema = mapOf(
+  z.strictObject({
+    to: z.string(),
+    path: z.string().optional(),
+    select: listOf(z.string()).optional(),
+    timeout: duration({ min: 1 }).optional(),
+    optional: z.boolean().optional(),
+    cache: cache.optional(),
+  }),
+);

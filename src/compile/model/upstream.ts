@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { count, duration, listOf, mapOf, secret, size } from '../../plan/fields.ts';
+import { upstreamUrl } from './address.ts';
+import { laterUpstreamShape } from './later-fields.ts';
+
+/** The part of the document that speaks of the services behind the gateway. */
+
+const target = z.union([
+  upstreamUrl(),
+  z.strictObject({
+    url: upstreamUrl(),
+    weight: count(0, 1_000_000).default(1).describe('Its share of the calls, in relation to the others.'),
+  }),
+]);
+
+const timeout = z.union([
+  duration({ min: 1 }),
+  z.strictObject({
+    connect: duration({ min: 1 }).optional().describe('Until a connection is there: TCP, TLS and PROXY protocol.'),
+    head: duration({ min: 1 }).optional().describe('From the sent request to the head of the response.'),
+    idle: duration({ min: 1 }).optional().describe('Longest pause inside the body of a response.'),
+    total: duration().optional().describe('The whole call; `0`: no bound.'),
+  }),
+]);
+
+const connections = z.strictObject({
+  max: count(1).default(1024).describe('Connections to each target, for each worker.'),
+  pending: count(0).default(1024).describe('Calls of a worker that may wait for a connection; past it 503.'),
+  pendingTimeout: duration({ min: 1 }).default(5_000).describe('How long they wait.'),
+  keepAlive: duration().default(60_000).describe('How long an idle connection is kept.'),
+  maxAge: duration({ min: 1000 }).default(3_600_000).describe('Age at which a connection is not used again.'),
+  maxRequests: count(1).default(100_000).describe('Requests after which a connection is not used again.'),
+});
+
+const tls = z.strictObject({
+  verify: z.boolean().default(true).describe('Check the certificate of the service.'),
+  ca: z.string().min(1).optional().describe('Path or PEM text of the authorities to trust instead of the system’s.'),
+  certificate: z.string().min(1).optional().describe('Path or PEM text of the certificate to show to the service.'),
+  key: secret().optional().describe('Path or PEM text of its private key.'),
+  serverName: z.string().min(1).optional().describe('Name that is sent and verified instead of the host of the URL.'),
+});
+
+const settings = {
+  timeout: timeout.optional().describe('How long each stage of a call may take; a single value bounds the whole call.'),
+  connections: connections.prefault({}).describe('Bounds of the connection pools.'),
+  tls: tls.optional().describe('How `https:` targets are spoken to.'),
+  hostHeader: z
+    .string()
+    .min(1)
+    .default('preserve')
+    .describe('What `Host` says to the service: `preserve` the client’s, `target` for the URL’s, or this text.'),
+  proxyProtocol: z
+    .union([z.literal(false), z.literal(1), z.literal(2)])
+    .default(false)
+    .describe('Begin every connection with a PROXY protocol header of this version.'),
+  upgrade: z.boolean().default(true).describe('Let WebSocket and other upgrades through.'),
+  maxResponseHead: size({ min: 1024, max: 1024 * 1024 })
+    .default(64 * 1024)
+    .describe('Largest head of a response: 502.'),
+};
+
+const upstream = z.union([
+  upstreamUrl(),
+  z.strictObject({
+    targets: listOf(target).describe('Where it runs.'),
+    ...settings,
+    ...laterUpstreamShape,
+  }),
+]);
+
+export const upstreamsSchema = mapOf(upstream);
+export type UpstreamValue = z.output<typeof upstream>;
+export type UpstreamObject = Exclude<UpstreamValue, { text: string }>;

@@ -1,0 +1,187 @@
+import { cumulativeCounts } from '../shared-memory/histogram.ts';
+import type { MetricsView } from '../shared-memory/metrics-view.ts';
+import { ExpositionText, type Labels } from './exposition-text.ts';
+
+export interface RouteSeries {
+  readonly series: number;
+  readonly gateway: string;
+  readonly route: string;
+}
+export interface UpstreamSeries {
+  readonly series: number;
+  readonly upstream: string;
+}
+
+/** What the supervisor knows and no worker counts. Times in milliseconds, sizes in bytes. */
+export interface ProcessReading {
+  readonly version: string;
+  readonly node: string;
+  readonly startedAt: number;
+  readonly cpuSeconds: number;
+  readonly residentBytes: number;
+  readonly ready: boolean;
+  readonly draining: boolean;
+  readonly workers: readonly {
+    readonly id: number;
+    readonly heapUsed: number;
+    readonly heapLimit: number;
+    readonly loopDelay: number;
+    readonly loopUse: number;
+  }[];
+  /** Workers that were replaced, by reason. */
+  readonly replaced: Readonly<Record<string, number>>;
+  readonly config: {
+    readonly version: number;
+    readonly hash: string;
+    readonly loadedAt: number;
+    readonly lastReloadFailed: boolean;
+    readonly reloads: number;
+    readonly failedReloads: number;
+  };
+}
+
+/** Upper bounds in microseconds: whole octaves are ends of histogram buckets, so every printed count is exact. */
+const BOUNDS = Array.from({ length: 20 }, (_, octave) => 2 ** (octave + 7));
+const BOUND_LABELS = BOUNDS.map((bound) => String(bound / 1e6));
+
+/** Prometheus text exposition, version 0.0.4. */
+export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** Series that never counted anything are left out: ten thousand routes do not make a page of zeros. */
+export function renderMetrics(
+  view: MetricsView,
+  routes: readonly RouteSeries[],
+  upstreams: readonly UpstreamSeries[],
+  reading: ProcessReading,
+): string {
+  const text = new ExpositionText();
+  routeMetrics(text, view, routes);
+  upstreamMetrics(text, view, upstreams);
+  connectionMetrics(text, view);
+  processMetrics(text, reading);
+  return text.toString();
+}
+
+function routeMetrics(text: ExpositionText, view: MetricsView, routes: readonly RouteSeries[]): void {
+  const read = routes
+    .map(({ series, gateway, route }) => ({ labels: { gateway, route } as Labels, of: view.route(series) }))
+    .filter(({ of }) => of.count > 0 || of.inFlight > 0);
+  text.family('sluice_http_requests_total', 'counter', 'Requests answered, by status; `none`: no response was begun.');
+  for (const { labels, of } of read) {
+    for (const [code, count] of of.statuses) {
+      const codeClass = code === 'none' || code.endsWith('xx') ? code : `${code[0]}xx`;
+      text.sample('sluice_http_requests_total', { ...labels, code, code_class: codeClass }, count);
+    }
+  }
+  text.family(
+    'sluice_http_request_duration_seconds',
+    'histogram',
+    'From the first byte of a request to the last of its answer.',
+  );
+  for (const { labels, of } of read)
+    histogram(text, 'sluice_http_request_duration_seconds', labels, of.duration, of.durationSum);
+  text.family(
+    'sluice_gateway_duration_seconds',
+    'histogram',
+    'The part of the duration that was not spent on an upstream.',
+  );
+  for (const { labels, of } of read)
+    histogram(text, 'sluice_gateway_duration_seconds', labels, of.gateway, of.gatewaySum);
+  text.family('sluice_http_request_body_bytes_total', 'counter', 'Request body bytes received.');
+  for (const { labels, of } of read) text.sample('sluice_http_request_body_bytes_total', labels, of.requestBytes);
+  text.family('sluice_http_response_body_bytes_total', 'counter', 'Response body bytes sent.');
+  for (const { labels, of } of read) text.sample('sluice_http_response_body_bytes_total', labels, of.responseBytes);
+  text.family('sluice_http_requests_in_flight', 'gauge', 'Requests being served, open tunnels included.');
+  for (const { labels, of } of read) text.sample('sluice_http_requests_in_flight', labels, of.inFlight);
+}
+
+function upstreamMetrics(text: ExpositionText, view: MetricsView, upstreams: readonly UpstreamSeries[]): void {
+  const read = upstreams
+    .map(({ series, upstream }) => ({ labels: { upstream } as Labels, of: view.upstream(series) }))
+    .filter(({ of }) => of.calls > 0 || of.connections > 0);
+  text.family('sluice_upstream_requests_total', 'counter', 'Calls made to an upstream, retries included.');
+  for (const { labels, of } of read) text.sample('sluice_upstream_requests_total', labels, of.calls);
+  text.family('sluice_upstream_duration_seconds', 'histogram', 'From the start of a call to the head of its response.');
+  for (const { labels, of } of read) histogram(text, 'sluice_upstream_duration_seconds', labels, of.head, of.headSum);
+  text.family('sluice_upstream_errors_total', 'counter', 'Calls that failed, by kind.');
+  for (const { labels, of } of read) {
+    for (const [kind, count] of of.errors) text.sample('sluice_upstream_errors_total', { ...labels, kind }, count);
+  }
+  text.family('sluice_upstream_retries_total', 'counter', 'Calls that were made again.');
+  for (const { labels, of } of read) text.sample('sluice_upstream_retries_total', labels, of.retries);
+  text.family('sluice_upstream_requests_in_flight', 'gauge', 'Calls under way.');
+  for (const { labels, of } of read) text.sample('sluice_upstream_requests_in_flight', labels, of.inFlight);
+  text.family('sluice_upstream_connections_total', 'counter', 'Connections opened to an upstream.');
+  for (const { labels, of } of read) text.sample('sluice_upstream_connections_total', labels, of.connections);
+  text.family('sluice_upstream_connections_open', 'gauge', 'Connections open to an upstream.');
+  for (const { labels, of } of read) text.sample('sluice_upstream_connections_open', labels, of.connectionsOpen);
+}
+
+function connectionMetrics(text: ExpositionText, view: MetricsView): void {
+  const totals = view.totals();
+  text.single('sluice_client_connections_total', 'counter', 'Client connections accepted.', totals.connections);
+  text.single('sluice_client_connections_open', 'gauge', 'Client connections open.', totals.connectionsOpen);
+  text.single('sluice_malformed_requests_total', 'counter', 'Requests refused as invalid HTTP.', totals.malformed);
+  text.single(
+    'sluice_log_lines_dropped_total',
+    'counter',
+    'Log lines dropped because their reader is slow.',
+    totals.logDropped,
+  );
+  text.single('sluice_internal_errors_total', 'counter', 'Exchanges ended by an exception.', totals.internalErrors);
+}
+
+function processMetrics(text: ExpositionText, reading: ProcessReading): void {
+  const { config } = reading;
+  text.family('sluice_build_info', 'gauge', 'Always 1; the versions are in the labels.');
+  text.sample('sluice_build_info', { version: reading.version, node: reading.node }, 1);
+  text.single('sluice_ready', 'gauge', '1 while readiness is answered with 200.', reading.ready ? 1 : 0);
+  text.single('sluice_draining', 'gauge', '1 once the process is stopping.', reading.draining ? 1 : 0);
+  text.single('sluice_workers', 'gauge', 'Worker threads alive.', reading.workers.length);
+  text.family('sluice_workers_replaced_total', 'counter', 'Workers replaced, by reason.');
+  for (const [reason, count] of Object.entries(reading.replaced)) {
+    text.sample('sluice_workers_replaced_total', { reason }, count);
+  }
+  const perWorker = [
+    ['sluice_worker_heap_used_bytes', 'JavaScript heap in use.', 'heapUsed', 1],
+    ['sluice_worker_heap_limit_bytes', 'JavaScript heap limit.', 'heapLimit', 1],
+    ['sluice_worker_event_loop_delay_seconds', 'Lateness of the latest heartbeat.', 'loopDelay', 1000],
+    ['sluice_worker_event_loop_utilization', 'Busy fraction of the event loop.', 'loopUse', 1],
+  ] as const;
+  for (const [name, help, field, divisor] of perWorker) {
+    text.family(name, 'gauge', help);
+    for (const worker of reading.workers) text.sample(name, { worker: String(worker.id) }, worker[field] / divisor);
+  }
+  text.family('sluice_config_info', 'gauge', 'Always 1; the hash of the configuration being served is in the label.');
+  text.sample('sluice_config_info', { hash: config.hash }, 1);
+  text.single('sluice_config_version', 'gauge', 'Configurations taken into service since the start.', config.version);
+  text.single(
+    'sluice_config_loaded_timestamp_seconds',
+    'gauge',
+    'When the configuration being served was loaded.',
+    config.loadedAt / 1000,
+  );
+  text.single(
+    'sluice_config_last_reload_failed',
+    'gauge',
+    '1 when the latest reload failed and the one before is served.',
+    config.lastReloadFailed ? 1 : 0,
+  );
+  text.family('sluice_config_reloads_total', 'counter', 'Reloads, by result.');
+  text.sample('sluice_config_reloads_total', { result: 'success' }, config.reloads);
+  text.sample('sluice_config_reloads_total', { result: 'failure' }, config.failedReloads);
+  text.single('process_cpu_seconds_total', 'counter', 'User and system time of the process.', reading.cpuSeconds);
+  text.single('process_resident_memory_bytes', 'gauge', 'Resident memory of the process.', reading.residentBytes);
+  text.single('process_start_time_seconds', 'gauge', 'When the process started.', reading.startedAt / 1000);
+}
+
+function histogram(text: ExpositionText, name: string, labels: Labels, counts: Float64Array, sumMs: number): void {
+  let total = 0;
+  for (const count of counts) total += count;
+  for (const [index, below] of cumulativeCounts(counts, BOUNDS).entries()) {
+    text.sample(`${name}_bucket`, { ...labels, le: BOUND_LABELS[index] as string }, below);
+  }
+  text.sample(`${name}_bucket`, { ...labels, le: '+Inf' }, total);
+  text.sample(`${name}_sum`, labels, sumMs / 1000);
+  text.sample(`${name}_count`, labels, total);
+}

@@ -1,0 +1,106 @@
+import type { GatewayError } from '../base/gateway-error.ts';
+import type { HeaderBlock } from '../base/headers.ts';
+import type { BodySource, ResponseHead, UpstreamCall } from './call.ts';
+import type { Route } from './plan.ts';
+
+/** Who calls, once the identify phase knows. Policies after it read this and nothing about credentials. */
+export interface Identity {
+  readonly id: string;
+  /** The entry of `auth` that vouched for it. */
+  readonly method: string;
+  readonly consumer: string | null;
+  readonly plan: string | null;
+  readonly scopes: readonly string[];
+  readonly roles: readonly string[];
+  readonly groups: readonly string[];
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+/** What is true for all exchanges of one client connection. */
+export interface Peer {
+  /** Textual address of the other end; with PROXY protocol, what the balancer said. Empty for Unix sockets. */
+  readonly address: string;
+  readonly port: number;
+  readonly tls: boolean;
+  /** True when `trustedProxies` covers `address`. */
+  trusted: boolean;
+  /** The listener it came in by, as configured. */
+  readonly listener: string;
+}
+
+/** A value that one policy keeps with an exchange: typed, at a fixed index, from `CompileEnv.slot`. */
+export interface Slot<T> {
+  get(exchange: Exchange): T | undefined;
+  set(exchange: Exchange, value: T): void;
+}
+
+/**
+ * One request and its response, from the first byte of the head to the last byte of the answer. One fixed shape; what
+ * policies want to remember goes to slots.
+ */
+export class Exchange {
+  readonly peer: Peer;
+  /** As received: `HTTP/1.0` is 10, `HTTP/1.1` is 11, `HTTP/2` is 20. */
+  version = 11;
+  method = '';
+  /** Request target as received. */
+  target = '';
+  scheme: 'http' | 'https' = 'http';
+  /** Authority of the request, lower case, with a port if one was sent. */
+  host = '';
+  /** Normalised once; the only path that policies and the upstream see. */
+  path = '';
+  /** Without the question mark; empty when absent. */
+  query = '';
+  headers: HeaderBlock;
+  body: BodySource | null = null;
+  /** Values of the route's path parameters in the order of `Route.parameters`, still percent-encoded. */
+  parameters: readonly string[] = [];
+  /** Address of the client as far as trusted proxies vouch for it. */
+  clientAddress = '';
+  /** Empty until a policy (`requestId`) or a problem response needs one. */
+  id = '';
+  route: Route;
+  identity: Identity | null = null;
+  /** Path (and query) for the upstream when a rewrite changed it, else null: then `path` and `query` go. */
+  upstreamTarget: string | null = null;
+  /** The call that the target answers, while there is one. */
+  call: UpstreamCall | null = null;
+  /** The response once its head is on its way; status 0 before. */
+  status = 0;
+  response: ResponseHead | null = null;
+  error: GatewayError | null = null;
+  /** Name and address of the upstream that was last asked, for logs and metrics. */
+  upstream: string | null = null;
+  upstreamAddress: string | null = null;
+  /** Index of the upstream's series in the metrics segment; -1 when none was asked. */
+  upstreamSeries = -1;
+  attempts = 0;
+  /** Body bytes, framing excluded. */
+  requestBytes = 0;
+  responseBytes = 0;
+  /** Milliseconds of the monotonic clock (`performance.now()`); 0: has not happened. */
+  startedAt = 0;
+  upstreamStartedAt = 0;
+  upstreamHeadAt = 0;
+  upstreamEndedAt = 0;
+  endedAt = 0;
+  /** Somebody may look at it after its end (a pending promise, a handler): its header memory is then not used again. */
+  retained = false;
+  /** Protocol of a requested upgrade (`websocket`), or null. */
+  upgrade: string | null = null;
+  /** The client waits for 100 (Continue) before it sends the body. */
+  expectContinue = false;
+  /** The client takes trailers. */
+  takesTrailers = false;
+  /** `report: true` policies count what they would have refused. */
+  reported = 0;
+  /** Policies' values, by slot index; null until one is set. */
+  slots: unknown[] | null = null;
+
+  constructor(peer: Peer, headers: HeaderBlock, route: Route) {
+    this.peer = peer;
+    this.headers = headers;
+    this.route = route;
+  }
+}

@@ -1,0 +1,116 @@
+import type { z } from 'zod';
+import type { Problem } from '../base/problem.ts';
+import type { BodySink, Dispatch, ResponseHead } from './call.ts';
+import type { Exchange, Slot } from './exchange.ts';
+import type { DispatchLayer, RequestPhase } from './phase.ts';
+import type { Reply } from './reply.ts';
+import type { Template, TemplatePlace } from './template.ts';
+
+/** Synchronous until it cannot be: a promise only where I/O is unavoidable. */
+export type Maybe<T> = T | Promise<T>;
+
+/** What a policy may learn from an earlier one. Reading what nothing earlier writes is an error of `check`. */
+export type Fact = 'identity' | 'requestId';
+
+/** How a hook takes a body: whole, up to a bound in bytes (413 past it), or as a stream put around the next taker. */
+export type BodyNeed =
+  | { buffer: number; run(exchange: Exchange, body: Buffer): Maybe<Reply | Buffer | undefined> }
+  | { stream: (exchange: Exchange, next: BodyTaker) => BodyTaker };
+
+export type BodyTaker = Pick<BodySink, 'data' | 'end' | 'abort'>;
+
+export interface RequestHook {
+  phase: RequestPhase;
+  run(exchange: Exchange): Maybe<Reply | undefined>;
+}
+export interface DispatchHook {
+  layer: DispatchLayer;
+  wrap(next: Dispatch): Dispatch;
+}
+export interface ResponseHook {
+  /** Every response on its way to the client, local replies and errors too. A returned reply takes its place. */
+  run(exchange: Exchange, head: ResponseHead): Maybe<Reply | undefined>;
+}
+
+/** What one use of a policy does at run time. Absent members cost nothing. */
+export interface Hooks {
+  reads?: readonly Fact[];
+  writes?: readonly Fact[];
+  request?: RequestHook;
+  requestBody?: BodyNeed;
+  dispatch?: DispatchHook;
+  response?: ResponseHook;
+  responseBody?: BodyNeed;
+  /** Largest request body in bytes that this use accepts: the smallest of a route's becomes `Route.maxBody`. */
+  maxBody?: number;
+  /** After the last byte or the failure; exchange is complete. Must not throw or wait. */
+  done?(exchange: Exchange): void;
+}
+
+/** What a policy may ask while it is compiled, once per distinct use. */
+export interface CompileEnv {
+  /** Reading it ties the compiled hooks to this route; otherwise routes with equal options share them. */
+  readonly route: RouteFacts;
+  /** A typed place in every exchange. */
+  slot<T>(): Slot<T>;
+  /** Parses a template against the names of this route; problems are reported at `path` inside the options. */
+  template(text: string, place: TemplatePlace, path: readonly (string | number)[]): Template;
+  /** Something is wrong with the options beyond their schema. */
+  problem(
+    severity: Problem['severity'],
+    code: string,
+    message: string,
+    remedy: string,
+    path: readonly (string | number)[],
+  ): void;
+  /** Writes one record, e.g. an access-log line, without waiting. */
+  readonly log: LogSink;
+  /** The same into a file of its own; one sink per file, however many ask for it. */
+  logTo(file: string): LogSink;
+}
+
+export interface RouteFacts {
+  readonly name: string;
+  readonly gateway: string;
+  readonly pattern: string;
+  readonly parameters: readonly string[];
+}
+
+/** Where lines go: bounded, drops counted; never blocks the caller. */
+export interface LogSink {
+  write(line: string): void;
+}
+
+export interface Closable {
+  close(): void | Promise<void>;
+}
+
+/** Main-thread side of a policy: background work that publishes values to workers. */
+export interface SuperviseEnv {
+  publish(key: string, value: unknown): void;
+  readonly log: LogSink;
+}
+
+export interface Example<O> {
+  /** What it is for, in a few words: printed in the docs. */
+  title: string;
+  options: O | unknown;
+}
+
+/** One policy: one file, one shape (`src/policies/registry.ts` is the only list). */
+export interface PolicyModule<O = unknown> {
+  /** Its key in routes, presets and defaults. */
+  name: string;
+  summary: string;
+  schema: z.ZodType<O>;
+  /** Checked by tests, printed in the docs. */
+  examples: readonly Example<O>[];
+  /** Null: nothing to do at run time. */
+  compile(options: O, env: CompileEnv): Hooks | Hooks[] | null;
+  supervise?(options: O, env: SuperviseEnv): Closable;
+}
+
+/** Gives a module its options' type and keeps the registry free of it. */
+export function definePolicy<O>(module: PolicyModule<O>): PolicyModule<O> {
+  return module;
+}

@@ -1,0 +1,58 @@
+import { X509Certificate } from 'node:crypto';
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import type { ListenerTls } from '../plan/plan.ts';
+
+/** The certificates of one listener by server name: exact names, then `*.suffix`, then the first one. */
+export class Certificates {
+  defaultOptions: SecureContextOptions = {};
+  #exact = new Map<string, SecureContext>();
+  #suffixes = new Map<string, SecureContext>();
+  #first: SecureContext | undefined;
+
+  constructor(tls: ListenerTls) {
+    this.update(tls);
+  }
+
+  /** New handshakes use these; connections that are open keep theirs. Throws on a certificate or key that does not load. */
+  update(tls: ListenerTls): void {
+    const exact = new Map<string, SecureContext>();
+    const suffixes = new Map<string, SecureContext>();
+    let first: SecureContext | undefined;
+    let defaultOptions: SecureContextOptions = {};
+    for (const { certificate, key, hosts } of tls.certificates) {
+      const options: SecureContextOptions = { cert: certificate, key, minVersion: tls.minVersion };
+      const context = createSecureContext(options);
+      if (first === undefined) {
+        first = context;
+        defaultOptions = options;
+      }
+      for (const host of hosts.length > 0 ? hosts : namesIn(certificate)) {
+        const name = host.toLowerCase();
+        if (name.startsWith('*.')) suffixes.set(name.slice(1), context);
+        else exact.set(name, context);
+      }
+    }
+    this.#exact = exact;
+    this.#suffixes = suffixes;
+    this.#first = first;
+    this.defaultOptions = defaultOptions;
+  }
+
+  contextFor(serverName: string): SecureContext | undefined {
+    const name = serverName.toLowerCase();
+    const exact = this.#exact.get(name);
+    if (exact !== undefined) return exact;
+    // RFC 9525, 6.3: a wildcard stands for exactly one label.
+    const dot = name.indexOf('.');
+    return (dot > 0 ? this.#suffixes.get(name.slice(dot)) : undefined) ?? this.#first;
+  }
+}
+
+/** DNS names of the certificate's subjectAltName. */
+function namesIn(certificate: string): string[] {
+  const alternatives = new X509Certificate(certificate).subjectAltName ?? '';
+  return alternatives
+    .split(', ')
+    .filter((entry) => entry.startsWith('DNS:'))
+    .map((entry) => entry.slice(4));
+}

@@ -1,0 +1,420 @@
+import { errors, type GatewayError } from '../../base/gateway-error.ts';
+import { fieldName, type HeaderBlock } from '../../base/headers.ts';
+import {
+  type BodySink,
+  type CallRunner,
+  Chunk,
+  type Framing,
+  ResponseHead,
+  type Sink,
+  type UpstreamCall,
+} from '../../plan/call.ts';
+import type { Endpoint, UpstreamOptions } from '../../plan/upstream.ts';
+import { Deadline, wheel } from '../timers.ts';
+import type { Transport, TransportOwner } from '../transport.ts';
+import { TunnelEnd } from '../tunnel.ts';
+import { ChunkedDecoder, chunkedEvent } from './chunked.ts';
+import { type HeadLimits, MessageHead, parseResponseHead, parseTrailers } from './parse-head.ts';
+
+/** Who lends the connection to calls. */
+export interface ConnectionPool {
+  readonly options: UpstreamOptions;
+  readonly headLimits: HeadLimits;
+  /** Ready for another call. */
+  release(connection: UpstreamConnection): void;
+  closed(connection: UpstreamConnection): void;
+  /** The connection ended before any byte of a response: the pool decides between another try and a failure. */
+  failedUnanswered(connection: UpstreamConnection, call: UpstreamCall, sink: Sink, error: GatewayError): void;
+  callEnded(call: UpstreamCall, headMilliseconds: number, error: GatewayError | null): void;
+}
+
+const contentLength = fieldName('content-length');
+const LAST_CHUNK = '0\r\n\r\n';
+/** Bodies past this size get a read buffer of their own. */
+const LARGE_BODY = 65_536;
+
+/** One HTTP/1.1 connection to an endpoint: one call at a time, then back to its pool. */
+export class UpstreamConnection extends Deadline implements TransportOwner, CallRunner, BodySink {
+  readonly transport: Transport;
+  readonly endpoint: Endpoint;
+  readonly address: string;
+  readonly openedAt = wheel.now;
+  readonly takesFramed = true;
+  readonly passesContinue = true;
+  served = 0;
+  readonly #pool: ConnectionPool;
+  readonly #head = new MessageHead();
+  readonly #chunk = new Chunk(Buffer.alloc(0));
+  #call: UpstreamCall | null = null;
+  #sink: Sink | null = null;
+  #decoder: ChunkedDecoder | null = null;
+  #stash: Buffer | null = null;
+  #framing: Framing = 'none';
+  #remaining = 0;
+  #answered = false;
+  #headSeen = false;
+  #requestSent = true;
+  #startedAt = 0;
+  #headMilliseconds = -1;
+  #totalAt = Number.POSITIVE_INFINITY;
+  #paused = false;
+  #switched = false;
+
+  constructor(endpoint: Endpoint, address: string, pool: ConnectionPool, open: (owner: TransportOwner) => Transport) {
+    super();
+    this.endpoint = endpoint;
+    this.address = address;
+    this.#pool = pool;
+    this.transport = open(this);
+    this.transport.resume();
+  }
+
+  get usable(): boolean {
+    return !this.transport.closed && !this.transport.socket.destroyed;
+  }
+
+  send(call: UpstreamCall, sink: Sink): void {
+    const { options } = this.#pool;
+    this.clear();
+    this.served++;
+    this.#call = call;
+    this.#sink = sink;
+    this.#answered = false;
+    this.#headSeen = false;
+    this.#paused = false;
+    this.#headMilliseconds = -1;
+    call.runner = this;
+    const { body, exchange } = call;
+    this.#startedAt = performance.now();
+    if (exchange !== null) {
+      exchange.upstream = options.name;
+      exchange.upstreamAddress = this.address;
+      exchange.upstreamSeries = options.series;
+      exchange.upstreamStartedAt = this.#startedAt;
+      exchange.attempts++;
+    }
+    this.#totalAt = options.totalTimeout > 0 ? this.#startedAt + options.totalTimeout : Number.POSITIVE_INFINITY;
+    this.transport.write(this.#requestText(call));
+    if (body === null) {
+      this.#requestSent = true;
+      this.#limit(options.headTimeout);
+    } else {
+      this.#requestSent = false;
+      // A stalled client is the client connection's to time; a stalled upstream shows as a write that does not drain.
+      this.#limit(Number.POSITIVE_INFINITY);
+      body.start(this);
+    }
+  }
+
+  #requestText(call: UpstreamCall): string {
+    const { headers, body } = call;
+    const { hostHeader } = this.#pool.options;
+    let host = call.authority;
+    if (hostHeader.kind === 'fixed') host = hostHeader.value;
+    else if (hostHeader.kind === 'endpoint' || host === '') host = authorityOf(this.endpoint);
+    let framing = '';
+    if (body === null) {
+      const length = headers.get(contentLength);
+      if (length !== undefined && length !== '0') headers.remove(contentLength);
+    } else if (body.size < 0) {
+      headers.remove(contentLength);
+      framing = 'transfer-encoding: chunked\r\n';
+    } else if (!headers.has(contentLength)) {
+      framing = `content-length: ${body.size}\r\n`;
+    }
+    if (call.expectContinue && body !== null) framing += 'expect: 100-continue\r\n';
+    if (call.upgrade !== null) framing += `connection: upgrade\r\nupgrade: ${call.upgrade}\r\n`;
+    else if (call.takesTrailers) framing += 'connection: te\r\nte: trailers\r\n';
+    const target = this.endpoint.basePath === '' ? call.target : this.endpoint.basePath + call.target;
+    return `${call.method} ${target} HTTP/1.1\r\nhost: ${host}\r\n${headers.serialize()}${framing}\r\n`;
+  }
+
+  // The request body on its way out.
+
+  data(chunk: Chunk): boolean {
+    const { transport } = this;
+    const body = this.#call?.body ?? null;
+    if (body === null) return true;
+    if (body.size >= 0 || chunk.framed) return transport.writeChunk(chunk);
+    transport.write(`${(chunk.end - chunk.start).toString(16)}\r\n`);
+    const more = transport.writeChunk(chunk);
+    transport.write('\r\n');
+    return more;
+  }
+
+  end(trailers: HeaderBlock | null): void {
+    const call = this.#call;
+    if (call === null || this.#requestSent) return;
+    if (call.body !== null && call.body.size < 0) {
+      this.transport.write(trailers === null ? LAST_CHUNK : `0\r\n${trailers.serialize()}\r\n`);
+    }
+    this.#requestSent = true;
+    if (!this.#headSeen) this.#limit(this.#pool.options.headTimeout);
+  }
+
+  abort(error: GatewayError): void {
+    this.#fail(error);
+  }
+
+  // The response on its way in.
+
+  onBytes(bytes: Buffer, length: number): void {
+    if (this.#call === null) {
+      // Nothing was asked: whatever this is, the next response could be mistaken for it.
+      this.transport.destroy();
+      return;
+    }
+    this.#answered = true;
+    if (this.#stash === null) {
+      this.#consume(bytes, 0, length);
+      return;
+    }
+    const all = Buffer.concat([this.#stash, bytes.subarray(0, length)]);
+    this.#stash = null;
+    this.#consume(all, 0, all.length);
+  }
+
+  #consume(bytes: Buffer, from: number, end: number): void {
+    const call = this.#call;
+    let at = from;
+    while (at < end && this.#call === call && !this.#switched) {
+      if (!this.#headSeen) {
+        const next = parseResponseHead(bytes, at, end, this.#head, this.#pool.headLimits);
+        if (next < 0) {
+          this.#fail(this.#head.error);
+          return;
+        }
+        if (next === 0) {
+          this.#stash = Buffer.from(bytes.subarray(at, end));
+          return;
+        }
+        at = next;
+        this.#responseHead(bytes, at, end);
+      } else {
+        at = this.#responseBody(bytes, at, end);
+      }
+    }
+    // RFC 9112, 6.3: bytes behind a complete response belong to nothing.
+    if (at < end && this.#call === null) this.transport.destroy();
+  }
+
+  #responseHead(bytes: Buffer, at: number, end: number): void {
+    const head = this.#head;
+    const call = this.#call as UpstreamCall;
+    const sink = this.#sink as Sink;
+    const { status } = head;
+    if (status < 200) {
+      if (status === 101) this.#switch(call, sink, bytes, at, end);
+      else if (status !== 100 || call.expectContinue)
+        sink.informational(new ResponseHead(status, head.headers, 'none', -1));
+      return;
+    }
+    this.#headSeen = true;
+    const now = performance.now();
+    this.#headMilliseconds = now - this.#startedAt;
+    if (call.exchange !== null) call.exchange.upstreamHeadAt = now;
+    let framing: Framing = 'close';
+    if (call.method === 'HEAD' || status === 204 || status === 304) framing = 'none';
+    else if (head.chunked) framing = 'chunked';
+    else if (head.contentLength >= 0) framing = 'length';
+    this.#framing = framing;
+    this.#remaining = head.contentLength;
+    this.#limit(this.#pool.options.idleTimeout);
+    if (framing === 'chunked') {
+      this.#decoder ??= new ChunkedDecoder();
+      this.#decoder.reset();
+    } else if (head.contentLength > LARGE_BODY && framing === 'length') {
+      this.transport.useOwnBuffer();
+    }
+    sink.head(new ResponseHead(status, head.headers, framing, framing === 'length' ? head.contentLength : -1));
+    if (this.#call !== call) return;
+    if (framing === 'none' || (framing === 'length' && this.#remaining === 0)) this.#complete(null, at === end);
+  }
+
+  #responseBody(bytes: Buffer, at: number, end: number): number {
+    const chunk = this.#chunk;
+    const sink = this.#sink as Sink;
+    chunk.stable = this.transport.ownsBuffer;
+    chunk.framed = false;
+    if (!this.#paused) this.#limit(this.#pool.options.idleTimeout);
+    if (this.#framing !== 'chunked') {
+      const take = this.#framing === 'length' ? Math.min(this.#remaining, end - at) : end - at;
+      chunk.bytes = bytes;
+      chunk.start = at;
+      chunk.end = at + take;
+      chunk.payload = take;
+      this.#remaining -= take;
+      if (take >= LARGE_BODY) this.transport.useOwnBuffer();
+      this.#deliver(sink, chunk);
+      if (this.#framing === 'length' && this.#remaining === 0 && this.#sink === sink)
+        this.#complete(null, at + take === end);
+      return at + take;
+    }
+    const decoder = this.#decoder as ChunkedDecoder;
+    if (decoder.finished) return this.#trailers(bytes, at, end);
+    switch (decoder.next(bytes, at, end, sink.takesFramed, chunk)) {
+      case chunkedEvent.data:
+        if (chunk.end - chunk.start >= LARGE_BODY / 2) this.transport.useOwnBuffer();
+        this.#deliver(sink, chunk);
+        break;
+      case chunkedEvent.last:
+        return this.#trailers(bytes, decoder.position, end);
+      case chunkedEvent.error:
+        this.#fail(errors.upstreamMalformed);
+        return end;
+    }
+    return decoder.position;
+  }
+
+  #deliver(sink: Sink, chunk: Chunk): void {
+    if (sink.data(chunk) || this.#sink !== sink) return;
+    this.#paused = true;
+    this.transport.pause();
+    this.#limit(Number.POSITIVE_INFINITY);
+  }
+
+  #trailers(bytes: Buffer, at: number, end: number): number {
+    if (at === end) return end;
+    if (bytes[at] === 13 && at + 1 < end && bytes[at + 1] === 10) {
+      this.#complete(null, at + 2 === end);
+      return at + 2;
+    }
+    // The response's own section is still in use; trailers are rare.
+    const head = new MessageHead();
+    const next = parseTrailers(bytes, at, end, head, this.#pool.headLimits);
+    if (next < 0) {
+      this.#fail(errors.upstreamMalformed);
+      return end;
+    }
+    if (next === 0) {
+      this.#stash = Buffer.from(bytes.subarray(at, end));
+      return end;
+    }
+    this.#complete(head.headers, next === end);
+    return next;
+  }
+
+  /** The response is whole; the connection serves on when both sides are at a message boundary. */
+  #complete(trailers: HeaderBlock | null, clean: boolean): void {
+    const { options } = this.#pool;
+    const call = this.#call as UpstreamCall;
+    const sink = this.#sink as Sink;
+    this.transport.useSharedBuffer(!this.#paused);
+    const reusable =
+      clean &&
+      this.#head.keepAlive &&
+      this.#framing !== 'close' &&
+      this.#requestSent &&
+      options.proxyProtocol === 0 &&
+      this.served < options.maxRequestsPerConnection &&
+      wheel.now - this.openedAt < options.maxConnectionAge;
+    const unsent = this.#requestSent ? null : call.body;
+    this.#detach(call, null);
+    if (reusable) {
+      if (this.#paused) this.transport.resume();
+      this.#paused = false;
+      this.#pool.release(this);
+    } else {
+      this.transport.flush();
+      this.transport.destroy();
+    }
+    sink.end(trailers);
+    unsent?.cancel();
+  }
+
+  #detach(call: UpstreamCall, error: GatewayError | null): void {
+    this.clear();
+    this.#call = null;
+    this.#sink = null;
+    this.#stash = null;
+    call.runner = null;
+    if (call.exchange !== null) call.exchange.upstreamEndedAt = performance.now();
+    this.#pool.callEnded(call, this.#headMilliseconds, error);
+  }
+
+  #fail(error: GatewayError): void {
+    const call = this.#call;
+    const sink = this.#sink;
+    this.transport.destroy();
+    if (call === null || sink === null) return;
+    this.#detach(call, error);
+    if (this.#answered || error.from !== 'upstream') sink.fail(error);
+    else this.#pool.failedUnanswered(this, call, sink, error);
+  }
+
+  cancelCall(call: UpstreamCall): void {
+    if (this.#call !== call) return;
+    this.#detach(call, null);
+    this.transport.destroy();
+  }
+
+  resumeCall(call: UpstreamCall): void {
+    if (this.#call !== call || !this.#paused) return;
+    this.#paused = false;
+    this.#limit(this.#pool.options.idleTimeout);
+    this.transport.resume();
+  }
+
+  /** After 101 the transport is one end of a tunnel, and the call lasts as long as that does. */
+  #switch(call: UpstreamCall, sink: Sink, bytes: Buffer, at: number, end: number): void {
+    const head = this.#head;
+    if (call.upgrade === null || head.upgrade === null) {
+      this.#fail(errors.upstreamMalformed);
+      return;
+    }
+    this.clear();
+    this.#headMilliseconds = performance.now() - this.#startedAt;
+    const early = at < end ? Buffer.from(bytes.subarray(at, end)) : null;
+    const tunnel = new TunnelEnd(this.transport, early, {
+      received: (bytes) => {
+        if (call.exchange !== null) call.exchange.responseBytes += bytes;
+      },
+      closed: () => {
+        this.#detach(call, null);
+        this.#pool.closed(this);
+      },
+    });
+    call.runner = null;
+    this.#sink = null;
+    this.#switched = true;
+    sink.upgrade(new ResponseHead(101, head.headers, 'none', -1), tunnel);
+  }
+
+  onDrain(): void {
+    this.#call?.body?.resume();
+  }
+
+  onEnd(): void {
+    const call = this.#call;
+    if (call !== null && this.#headSeen && this.#framing === 'close') {
+      this.#complete(null, false);
+      return;
+    }
+    this.#fail(this.#answered && !this.#headSeen ? errors.upstreamMalformed : errors.upstreamReset);
+  }
+
+  onClose(): void {
+    this.#fail(errors.upstreamReset);
+    this.clear();
+    this.#pool.closed(this);
+  }
+
+  expired(): void {
+    if (this.#call === null) this.transport.destroy();
+    else this.#fail(errors.upstreamTimeout);
+  }
+
+  /** Sets the next limit, never past the call's total one. */
+  #limit(milliseconds: number): void {
+    const total = this.#totalAt - wheel.now;
+    const least = Math.min(milliseconds, total);
+    if (least === Number.POSITIVE_INFINITY) this.clear();
+    else this.start(Math.max(least, 0));
+  }
+}
+
+function authorityOf(endpoint: Endpoint): string {
+  if (endpoint.path !== null) return 'localhost';
+  const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host;
+  return endpoint.port === (endpoint.tls ? 443 : 80) ? host : `${host}:${endpoint.port}`;
+}

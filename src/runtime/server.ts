@@ -1,0 +1,272 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { errors, type GatewayError } from '../base/gateway-error.ts';
+import { fieldName } from '../base/headers.ts';
+import { Exchange, type Peer } from '../plan/exchange.ts';
+import type { ConnectionLimits, ListenerPlan, Plan, Route } from '../plan/plan.ts';
+import { RouteMatch, type RouteTree } from '../plan/route-tree.ts';
+import { canonicalAddress } from '../semantics/cidr.ts';
+import { clientThroughProxies, stateClient } from '../semantics/forwarded.ts';
+import type { ProxiedEndpoints } from '../semantics/proxy-protocol.ts';
+import { normalizeTarget, Target } from '../semantics/url.ts';
+import type { WorkerCell } from '../shared-memory/metrics.ts';
+import { Execution, type ExecutionContext } from './execute.ts';
+import { LivePlan } from './holder.ts';
+import { ClientConnection, type ConnectionHost } from './http1/client-connection.ts';
+import type { MessageHead } from './http1/parse-head.ts';
+import type { RequestBody } from './http1/request-body.ts';
+import { Listener } from './listener.ts';
+import { openTransport } from './transport.ts';
+
+const origin = fieldName('origin');
+const requestedMethod = fieldName('access-control-request-method');
+
+/** What the worker shares with its plan: `respond: ready` and keep-alive follow it. */
+export interface ServerState {
+  draining: boolean;
+  ready: boolean;
+}
+
+export interface ServerEnv {
+  readonly cell: WorkerCell;
+  readonly state: ServerState;
+  /** One line for the process log. */
+  log(line: string): void;
+  readonly ticketKeys: Buffer | null;
+  /** Exactly one worker binds Unix sockets: they cannot be shared. */
+  readonly ownsUnixSockets: boolean;
+}
+
+/** A worker's front: its listeners, its client connections, and the plan that new requests follow. */
+export class Server implements ConnectionHost, ExecutionContext {
+  readonly cell: WorkerCell;
+  readonly #env: ServerEnv;
+  readonly #listeners = new Map<string, Listener>();
+  readonly #connections = new Set<ClientConnection>();
+  readonly #match = new RouteMatch();
+  readonly #target = new Target();
+  #live: LivePlan | null = null;
+  #ticketKeys: Buffer | null;
+  #active = 0;
+
+  constructor(env: ServerEnv) {
+    this.#env = env;
+    this.cell = env.cell;
+    this.#ticketKeys = env.ticketKeys;
+  }
+
+  /** Exchanges and tunnels under way. */
+  get active(): number {
+    return this.#active;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  get limits(): ConnectionLimits {
+    return this.#plan.limits;
+  }
+
+  get draining(): boolean {
+    return this.#env.state.draining;
+  }
+
+  get #plan(): Plan {
+    if (this.#live === null) throw new Error('no plan is committed yet');
+    return this.#live.plan;
+  }
+
+  /** Binds what the plan listens on and this worker does not yet. On failure everything is as it was. */
+  async prepare(plan: Plan): Promise<void> {
+    const bound: Listener[] = [];
+    try {
+      for (const wanted of plan.listeners) {
+        if (this.#listeners.has(wanted.address) || (wanted.path !== null && !this.#env.ownsUnixSockets)) continue;
+        const listener = new Listener(wanted, this.#ticketKeys, (socket, proxied, from) =>
+          this.#accept(socket, proxied, from),
+        );
+        bound.push(listener);
+        await listener.bind();
+        this.#listeners.set(wanted.address, listener);
+      }
+    } catch (error) {
+      for (const listener of bound) {
+        listener.close();
+        if (this.#listeners.get(listener.plan.address) === listener) this.#listeners.delete(listener.plan.address);
+      }
+      throw error;
+    }
+  }
+
+  /** From here on no new request follows the old plan; that one ends with its last exchange. */
+  commit(plan: Plan): void {
+    const old = this.#live;
+    this.#live = new LivePlan(plan);
+    const wanted = new Map<string, ListenerPlan>(plan.listeners.map((each) => [each.address, each]));
+    for (const [address, listener] of this.#listeners) {
+      const next = wanted.get(address);
+      if (next === undefined) {
+        listener.close();
+        this.#listeners.delete(address);
+      } else {
+        listener.update(next);
+        listener.activate();
+      }
+    }
+    for (const { peer } of this.#connections) peer.trusted = plan.trustedProxies.contains(peer.address);
+    old?.supersede();
+  }
+
+  setTicketKeys(keys: Buffer): void {
+    this.#ticketKeys = keys;
+    for (const listener of this.#listeners.values()) listener.setTicketKeys(keys);
+  }
+
+  /** Answers end their connections from here on, and idle ones end now. */
+  drain(): void {
+    this.#env.state.draining = true;
+    for (const connection of this.#connections) connection.closeIfIdle();
+  }
+
+  /** Takes what the kernel has queued, then closes the listeners: whatever is left in the queue would be reset. */
+  async stopListening(): Promise<void> {
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+    for (const listener of this.#listeners.values()) listener.close();
+    this.#listeners.clear();
+  }
+
+  destroy(): void {
+    for (const listener of this.#listeners.values()) listener.close();
+    this.#listeners.clear();
+    for (const connection of this.#connections) connection.destroy();
+  }
+
+  #accept(socket: Socket, proxied: ProxiedEndpoints | null, listener: Listener): void {
+    const plan = this.#plan;
+    if (this.#connections.size >= plan.limits.maxConnections) {
+      socket.destroy();
+      return;
+    }
+    const address = proxied?.sourceAddress ?? socket.remoteAddress ?? '';
+    const canonical = address === '' ? '' : (canonicalAddress(address) ?? '');
+    const peer: Peer = {
+      address: canonical,
+      port: proxied?.sourcePort ?? socket.remotePort ?? 0,
+      tls: (socket as Partial<TLSSocket>).encrypted === true,
+      trusted: plan.trustedProxies.contains(canonical),
+      listener: listener.plan.address,
+    };
+    this.cell.connectionOpened();
+    const connection = new ClientConnection(peer, this, (owner) => openTransport(socket, owner));
+    this.#connections.add(connection);
+  }
+
+  begin(connection: ClientConnection, head: MessageHead, body: RequestBody | null): Execution {
+    const live = this.#live as LivePlan;
+    const { plan } = live;
+    const { peer } = connection;
+    this.#active++;
+    let host = head.host.toLowerCase();
+    let refusal: GatewayError | null = null;
+    let { target } = head;
+    if (target.charCodeAt(0) !== 47) {
+      const absolute = readAbsolute(target, host);
+      if (absolute === null) refusal = errors.malformedRequest;
+      else ({ host, target } = absolute);
+    }
+    let chain = '';
+    let scheme: 'http' | 'https' = peer.tls ? 'https' : 'http';
+    let clientAddress = peer.address;
+    if (peer.trusted) {
+      const view = clientThroughProxies(peer.address, head.headers, plan.trustedProxies, plan.forwarding.source);
+      if (view === null) {
+        refusal = errors.malformedRequest;
+      } else {
+        chain = view.chain;
+        clientAddress = view.address;
+        scheme = view.scheme ?? scheme;
+        host = view.host ?? host;
+      }
+    }
+    const gateway = plan.hosts.find(host);
+    const exchange = new Exchange(peer, head.headers, gateway.unmatched);
+    exchange.startedAt = performance.now();
+    exchange.version = head.version;
+    exchange.method = head.method;
+    exchange.target = target;
+    exchange.scheme = scheme;
+    exchange.host = host;
+    exchange.body = body;
+    exchange.clientAddress = clientAddress;
+    exchange.upgrade = head.upgrade;
+    exchange.expectContinue = head.expectContinue;
+    exchange.takesTrailers = head.takesTrailers;
+    stateClient(head.headers, chain, peer.address, scheme, host, plan.forwarding.xForwarded, plan.forwarding.forwarded);
+
+    const parsed = this.#target;
+    if (refusal === null && !normalizeTarget(target, parsed)) refusal = errors.ambiguousPath;
+    if (refusal === null) {
+      exchange.path = parsed.path;
+      exchange.query = parsed.query;
+      const route = this.#find(gateway.tree, exchange);
+      if (route !== null && parsed.encodedSlash && !route.allowEncodedSlashes) refusal = errors.ambiguousPath;
+      else if (route !== null) exchange.route = route;
+    }
+    const execution = new Execution(exchange, connection, live, this);
+    if (refusal === null) execution.start();
+    else execution.refuse(refusal);
+    return execution;
+  }
+
+  #find(tree: RouteTree, exchange: Exchange): Route | null {
+    const match = this.#match;
+    const { headers, method, path } = exchange;
+    if (method === 'OPTIONS' && headers.has(origin)) {
+      // A preflight asks about another request, and that one's route knows (Fetch, 3.2.2).
+      const asked = headers.get(requestedMethod);
+      const route = asked === undefined ? null : tree.find(asked, path, exchange, match);
+      if (route?.answersPreflight) {
+        exchange.parameters = match.parameters;
+        return route;
+      }
+    }
+    const route = tree.find(method, path, exchange, match);
+    if (route !== null) exchange.parameters = match.parameters;
+    return route;
+  }
+
+  malformed(): void {
+    this.cell.requestMalformed();
+  }
+
+  ended(): void {
+    this.#active--;
+  }
+
+  closed(connection: ClientConnection): void {
+    if (this.#connections.delete(connection)) this.cell.connectionClosed();
+  }
+
+  reportBug(error: unknown, exchange: Exchange): void {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#env.log(
+      JSON.stringify({
+        level: 'error',
+        message: 'exception while handling a request',
+        route: exchange.route.name,
+        stack,
+      }),
+    );
+  }
+}
+
+/** `http://host/path` (RFC 9112, 3.2.2): its authority is the request's, and one that contradicts Host is refused. */
+function readAbsolute(target: string, host: string): { host: string; target: string } | null {
+  const match = /^https?:\/\/([0-9a-z\-._~[\]:]+)(\/.*|\?.*|)$/i.exec(target);
+  if (match === null) return null;
+  const authority = (match[1] as string).toLowerCase();
+  if (host !== '' && authority !== host) return null;
+  const rest = match[2] as string;
+  return { host: authority, target: rest.startsWith('/') ? rest : `/${rest}` };
+}

@@ -1,0 +1,35 @@
+import { ControlCell } from '../shared-memory/control.ts';
+import { WorkerCell } from '../shared-memory/metrics.ts';
+
+export interface CellPair {
+  readonly metrics: SharedArrayBuffer;
+  readonly control: SharedArrayBuffer;
+}
+
+/** Shared memory of workers: one pair for each that lives, taken over by a later one when it has ended. */
+export class CellPool {
+  readonly #all: CellPair[] = [];
+  readonly #free: CellPair[] = [];
+
+  take(): CellPair {
+    const used = this.#free.pop();
+    if (used !== undefined) {
+      new ControlCell(used.control).reset();
+      return used;
+    }
+    const pair: CellPair = { metrics: new WorkerCell().buffer, control: new ControlCell().buffer };
+    this.#all.push(pair);
+    return pair;
+  }
+
+  /** After the end of the thread that wrote to it. Counters stay, so that none of them ever falls. */
+  giveBack(pair: CellPair, routeSeries: number, upstreamSeries: number): void {
+    new WorkerCell(pair.metrics).clearGauges(routeSeries, upstreamSeries);
+    this.#free.push(pair);
+  }
+
+  /** Metrics of everyone who ever counted. */
+  get metrics(): SharedArrayBuffer[] {
+    return this.#all.map((pair) => pair.metrics);
+  }
+}

@@ -1,0 +1,66 @@
+import { Worker } from 'node:worker_threads';
+import type { Problem } from '../base/problem.ts';
+import type { RouteSeries, UpstreamSeries } from '../observability/metrics.ts';
+import type { ProcessSettings } from './settings.ts';
+
+/**
+ * Reading a configuration in a thread that is thrown away: ten thousand routes take seconds of work and much memory, and
+ * the supervisor has signals, probes and workers to answer meanwhile.
+ */
+export interface ConfigJob {
+  readonly files: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Series that names have already, so that their counters go on. */
+  readonly series: KnownSeries;
+  /** Version that the plan will carry. */
+  readonly version: number;
+  /** Problems are rendered with colours. */
+  readonly color: boolean;
+}
+
+export interface KnownSeries {
+  readonly routes: readonly RouteSeries[];
+  readonly upstreams: readonly UpstreamSeries[];
+}
+
+export interface ConfigAccepted {
+  readonly ok: true;
+  readonly settings: ProcessSettings;
+  /** The plan, serialised, in parts. */
+  readonly parts: readonly SharedArrayBuffer[];
+  readonly series: KnownSeries;
+  /** Of everything that the plan is made of. */
+  readonly hash: string;
+  /** Of users' modules, which only new workers can load anew; empty when there are none. */
+  readonly codeHash: string;
+  readonly problems: readonly Problem[];
+  /** Warnings as the reader sees them; empty when there are none. */
+  readonly rendered: string;
+  readonly watched: readonly string[];
+  readonly watchedPatterns: readonly string[];
+}
+
+export interface ConfigRefused {
+  readonly ok: false;
+  readonly problems: readonly Problem[];
+  readonly rendered: string;
+  readonly watched: readonly string[];
+  readonly watchedPatterns: readonly string[];
+}
+
+export type ConfigResult = ConfigAccepted | ConfigRefused;
+
+const SCRIPT = new URL(import.meta.url.endsWith('.ts') ? './config-thread.ts' : './config-thread.js', import.meta.url);
+
+/** Rejects only when the thread itself fails, which is a bug or a lack of memory. */
+export function runConfigJob(job: ConfigJob): Promise<ConfigResult> {
+  return new Promise((resolve, reject) => {
+    const thread = new Worker(SCRIPT, { workerData: job, name: 'configuration' });
+    thread.once('message', (result: ConfigResult) => {
+      resolve(result);
+      void thread.terminate();
+    });
+    thread.once('error', reject);
+    thread.once('exit', (code) => reject(new Error(`the configuration thread ended with code ${code}`)));
+  });
+}

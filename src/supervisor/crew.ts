@@ -1,0 +1,249 @@
+import { CellPool } from './cells.ts';
+import { Exclusive } from './exclusive.ts';
+import type { PlanParcel, WorkerBoot } from './messages.ts';
+import type { ProcessLog } from './process-log.ts';
+import { Watchdog } from './watchdog.ts';
+import { type WorkerEnd, WorkerThread } from './worker-thread.ts';
+
+/** Waits before replacing a worker that ended by itself; the first at once, so that one bad request costs no capacity. */
+const BACK_OFF_MS = [0, 50, 100, 200, 400, 800, 1_600, 3_200, 5_000] as const;
+/** A worker that lived this long did not end because of how it starts. */
+const SETTLED_MS = 10_000;
+
+export interface CrewSettings {
+  readonly count: number;
+  readonly maxHeapMegabytes: number;
+  readonly hangAfterMs: number;
+  /** What a worker that is replaced while it works gets for its exchanges. */
+  readonly drainTimeoutMs: number;
+}
+
+export interface CrewOptions {
+  readonly script: URL;
+  readonly log: ProcessLog;
+  readonly ticketKeys: Uint8Array;
+  /** How many series are in use, for clearing gauges. */
+  series(): { routes: number; upstreams: number };
+  /** A thread that cannot be ended: only the end of the process frees what it holds. */
+  stuck(worker: WorkerThread): void;
+}
+
+/** The workers: as many as asked for, all on one plan, whatever happens to each of them. */
+export class Crew {
+  readonly workers = new Set<WorkerThread>();
+  readonly cells = new CellPool();
+  /** How many ended without being asked to, by kind of end. */
+  readonly lost = { crashed: 0, outOfMemory: 0, hung: 0 };
+  recycled = 0;
+  readonly #options: CrewOptions;
+  readonly #exclusive = new Exclusive();
+  readonly #watchdog: Watchdog;
+  #settings: CrewSettings;
+  #plan: PlanParcel | null = null;
+  #ticketKeys: Uint8Array;
+  #nextId = 1;
+  #quickEnds = 0;
+  #draining = false;
+  #stopping = false;
+
+  constructor(options: CrewOptions, settings: CrewSettings) {
+    this.#options = options;
+    this.#settings = settings;
+    this.#ticketKeys = options.ticketKeys;
+    this.#watchdog = new Watchdog(this.workers, settings.hangAfterMs, {
+      hung: (worker, silentMs) => void this.#end(worker, silentMs),
+      full: (worker) => void this.#recycle(worker),
+    });
+  }
+
+  /** Those that take new connections, or soon will. */
+  get members(): WorkerThread[] {
+    return [...this.workers].filter((worker) => !worker.leaving);
+  }
+
+  get serving(): WorkerThread[] {
+    return this.members.filter((worker) => worker.version > 0);
+  }
+
+  get settings(): CrewSettings {
+    return this.#settings;
+  }
+
+  /** Exchanges and tunnels in flight. */
+  get active(): number {
+    let active = 0;
+    for (const worker of this.workers) active += worker.vitals.active;
+    return active;
+  }
+
+  /** The first plan: all workers get it or none, and a failure is the caller's to report. */
+  async start(plan: PlanParcel): Promise<void> {
+    await this.#exclusive.run(() => this.#fresh(plan, this.#settings));
+  }
+
+  /**
+   * Puts a new plan in the place of the one being served, in two phases: when a worker cannot prepare it, nothing has
+   * changed. `fresh`: by new workers, because changed modules cannot be loaded into the old ones.
+   */
+  async change(plan: PlanParcel, settings: CrewSettings, fresh: boolean): Promise<void> {
+    const newThreads = fresh || settings.maxHeapMegabytes !== this.#settings.maxHeapMegabytes;
+    await this.#exclusive.run(() => (newThreads ? this.#fresh(plan, settings) : this.#same(plan, settings)));
+  }
+
+  setTicketKeys(keys: Uint8Array): void {
+    this.#ticketKeys = keys;
+    for (const worker of this.workers) worker.tell({ kind: 'ticketKeys', keys });
+  }
+
+  /** New requests are still served; whoever asks for readiness learns that this process is going. */
+  announceDrain(): void {
+    this.#draining = true;
+    for (const worker of this.workers) worker.tell({ kind: 'draining' });
+  }
+
+  /** Every worker leaves. Answers how many had to be cut off. */
+  async leave(patienceMs: number): Promise<number> {
+    this.#stopping = true;
+    const ends = await Promise.all([...this.workers].map((worker) => worker.leave(patienceMs)));
+    this.#watchdog.close();
+    return ends.filter((end) => end.kind === 'terminated').length;
+  }
+
+  /** At once, whatever is under way. */
+  async terminate(): Promise<void> {
+    this.#stopping = true;
+    this.#watchdog.close();
+    await Promise.all([...this.workers].map((worker) => worker.terminate()));
+  }
+
+  async #same(plan: PlanParcel, settings: CrewSettings): Promise<void> {
+    const serving = this.serving;
+    await prepareAll(serving, plan);
+    this.#adopt(plan, settings);
+    // A worker that ends here is replaced by one that starts with the new plan.
+    await Promise.allSettled(serving.map((worker) => worker.commit(plan.version)));
+    this.#fill();
+    for (const worker of this.serving.slice(settings.count)) void worker.leave(settings.drainTimeoutMs);
+  }
+
+  async #fresh(plan: PlanParcel, settings: CrewSettings): Promise<void> {
+    const before = this.members;
+    const earlierLeavers = [...this.workers].filter((worker) => worker.leaving);
+    const fresh = Array.from({ length: settings.count }, () => this.#spawn(settings));
+    try {
+      await Promise.all(fresh.map((worker) => worker.started));
+      await prepareAll(fresh, plan);
+    } catch (error) {
+      for (const worker of fresh) worker.leaving = true;
+      await Promise.all(fresh.map((worker) => worker.terminate()));
+      throw error;
+    }
+    this.#adopt(plan, settings);
+    await Promise.allSettled(fresh.map((worker) => worker.commit(plan.version)));
+    // Streams and tunnels of the replaced workers live on until the next such change, which bounds how many there are.
+    for (const worker of before) void worker.leave(Number.POSITIVE_INFINITY);
+    for (const worker of earlierLeavers) void worker.leave(settings.drainTimeoutMs);
+    this.#fill();
+  }
+
+  #adopt(plan: PlanParcel, settings: CrewSettings): void {
+    this.#plan = plan;
+    this.#settings = settings;
+    this.#watchdog.hangAfterMs = settings.hangAfterMs;
+  }
+
+  #spawn(settings: CrewSettings): WorkerThread {
+    const cells = this.cells.take();
+    const boot: WorkerBoot = { id: this.#nextId++, ...cells, ticketKeys: this.#ticketKeys, draining: this.#draining };
+    const worker = new WorkerThread(
+      { script: this.#options.script, maxHeapMegabytes: settings.maxHeapMegabytes },
+      boot,
+      (line) => this.#options.log.warn('worker', line, { worker: boot.id }),
+    );
+    this.workers.add(worker);
+    void worker.ended.then((end) => {
+      this.workers.delete(worker);
+      const series = this.#options.series();
+      this.cells.giveBack(cells, series.routes, series.upstreams);
+      if (!worker.leaving) this.#replace(worker, end);
+    });
+    return worker;
+  }
+
+  #replace(worker: WorkerThread, end: WorkerEnd): void {
+    if (end.kind === 'outOfMemory') this.lost.outOfMemory += 1;
+    else if (end.kind === 'crashed') this.lost.crashed += 1;
+    this.#quickEnds = worker.age > SETTLED_MS ? 0 : this.#quickEnds + 1;
+    const why = end.kind === 'crashed' ? end.message : wordsFor[end.kind];
+    this.#options.log.error('worker-ended', `worker ${worker.id} ended and is replaced: ${why}`, { worker: worker.id });
+    if (this.#plan === null || this.#stopping) return;
+    const wait = BACK_OFF_MS[Math.min(this.#quickEnds, BACK_OFF_MS.length - 1)] as number;
+    if (wait === 0) this.#fill();
+    else setTimeout(() => this.#fill(), wait);
+  }
+
+  /** Brings the number of workers to what it should be. */
+  #fill(): void {
+    if (this.#stopping) return;
+    for (let missing = this.#settings.count - this.members.length; missing > 0; missing--) {
+      void this.#bringUp(this.#spawn(this.#settings));
+    }
+  }
+
+  /** From a new thread to one that serves the current plan. False: it did not come to that. */
+  async #bringUp(worker: WorkerThread): Promise<boolean> {
+    try {
+      await worker.started;
+      // Not beside a reload: a worker that it does not know would stay behind on the plan before.
+      await this.#exclusive.run(async () => {
+        const plan = this.#plan;
+        if (plan === null || this.#stopping) return;
+        await worker.prepare(plan);
+        await worker.commit(plan.version);
+      });
+      return true;
+    } catch (error) {
+      if (!worker.hasEnded) {
+        this.#options.log.error('worker-start', `worker ${worker.id} could not start: ${messageOf(error)}`);
+        await worker.terminate();
+      }
+      return false;
+    }
+  }
+
+  async #end(worker: WorkerThread, silentMs: number): Promise<void> {
+    this.lost.hung += 1;
+    const silence = `worker ${worker.id} has not answered for ${Math.round(silentMs)} ms and is ended`;
+    this.#options.log.error('worker-hung', silence, { worker: worker.id });
+    if (!(await worker.terminate())) this.#options.stuck(worker);
+  }
+
+  /** A fresh worker first, then the full one leaves: capacity never drops. */
+  async #recycle(worker: WorkerThread): Promise<void> {
+    if (this.#stopping || worker.leaving) return;
+    this.recycled += 1;
+    this.#options.log.warn('worker-full', `worker ${worker.id} is near its heap limit and is replaced`, {
+      worker: worker.id,
+    });
+    const came = await this.#bringUp(this.#spawn(this.#settings));
+    if (came) void worker.leave(this.#settings.drainTimeoutMs);
+  }
+}
+
+const wordsFor = {
+  outOfMemory: 'it reached its heap limit',
+  terminated: 'it hung',
+  left: 'it left',
+} as const;
+
+async function prepareAll(workers: readonly WorkerThread[], plan: PlanParcel): Promise<void> {
+  const outcomes = await Promise.allSettled(workers.map((worker) => worker.prepare(plan)));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed === undefined) return;
+  for (const worker of workers) worker.tell({ kind: 'abandon', version: plan.version });
+  throw failed.reason;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,38 @@
+/** What the supervisor and a worker tell each other. Everything that is counted or measured goes by shared memory. */
+export interface WorkerBoot {
+  readonly id: number;
+  readonly control: SharedArrayBuffer;
+  readonly metrics: SharedArrayBuffer;
+  readonly ticketKeys: Uint8Array;
+  readonly draining: boolean;
+}
+
+/** A plan on its way: serialised once, in shared memory, in pieces that each take a few milliseconds to build. */
+export interface PlanParcel {
+  readonly version: number;
+  readonly parts: readonly SharedArrayBuffer[];
+}
+
+export type ToWorker =
+  | { readonly kind: 'prepare'; readonly plan: PlanParcel }
+  | { readonly kind: 'commit'; readonly version: number }
+  | { readonly kind: 'abandon'; readonly version: number }
+  | { readonly kind: 'draining' }
+  | { readonly kind: 'ticketKeys'; readonly keys: Uint8Array }
+  /** Close the listeners, finish what is under way, then end. */
+  | { readonly kind: 'leave' };
+
+export type FromWorker =
+  | { readonly kind: 'started' }
+  | { readonly kind: 'prepared'; readonly version: number }
+  | { readonly kind: 'refused'; readonly version: number; readonly refusal: Refusal }
+  | { readonly kind: 'committed'; readonly version: number }
+  | { readonly kind: 'log'; readonly line: string };
+
+/** Why a plan could not be prepared. */
+export interface Refusal {
+  /** `EADDRINUSE` and the like from the system, else null. */
+  readonly code: string | null;
+  readonly address: string | null;
+  readonly message: string;
+}

@@ -1,0 +1,111 @@
+import type { ProcessReading } from '../observability/metrics.ts';
+import type { WorkerVitals } from '../shared-memory/control.ts';
+import type { RecentTraffic, RouteRate, UpstreamRate } from './recent.ts';
+import type { ReloadReason } from './reloader.ts';
+import type { Supervisor } from './supervisor.ts';
+
+/** What `sluice status --json` prints and the admin API answers: a stable shape. */
+export interface Status {
+  readonly version: string;
+  readonly node: string;
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly uptimeSeconds: number;
+  readonly ready: boolean;
+  readonly draining: boolean;
+  readonly config: {
+    readonly files: readonly string[];
+    readonly version: number;
+    readonly hash: string;
+    readonly loadedAt: string;
+    readonly warnings: number;
+    readonly reloads: { readonly succeeded: number; readonly failed: number };
+    readonly lastReload: LastReload | null;
+  };
+  readonly workers: readonly (WorkerVitals & { readonly id: number; readonly version: number })[];
+  readonly replaced: Readonly<Record<string, number>>;
+  /** Of the last seconds: `window`. */
+  readonly window: number;
+  readonly routes: readonly RouteRate[];
+  readonly upstreams: readonly UpstreamRate[];
+}
+
+export interface LastReload {
+  readonly at: string;
+  readonly reasons: readonly ReloadReason[];
+  readonly ok: boolean;
+  /** Null when it went well. */
+  readonly error: string | null;
+}
+
+export function readStatus(
+  supervisor: Supervisor,
+  recent: RecentTraffic,
+  product: { version: string; files: readonly string[] },
+): Status {
+  const { config, lastReload } = supervisor;
+  const traffic = recent.read();
+  return {
+    version: product.version,
+    node: process.version,
+    pid: process.pid,
+    startedAt: new Date(supervisor.startedAt).toISOString(),
+    uptimeSeconds: (Date.now() - supervisor.startedAt) / 1000,
+    ready: supervisor.ready,
+    draining: supervisor.draining,
+    config: {
+      files: product.files,
+      version: supervisor.version,
+      hash: config.hash,
+      loadedAt: new Date(supervisor.loadedAt).toISOString(),
+      warnings: config.problems.length,
+      reloads: { ...supervisor.reloads },
+      lastReload:
+        lastReload === null
+          ? null
+          : {
+              at: new Date(lastReload.at).toISOString(),
+              reasons: lastReload.reasons,
+              ok: lastReload.outcome.ok,
+              error: lastReload.outcome.ok ? null : lastReload.outcome.error,
+            },
+    },
+    workers: [...supervisor.crew.workers].map((worker) => ({
+      id: worker.id,
+      version: worker.version,
+      ...worker.vitals,
+    })),
+    replaced: replaced(supervisor),
+    window: traffic.seconds,
+    routes: traffic.routes,
+    upstreams: traffic.upstreams,
+  };
+}
+
+export function readProcess(supervisor: Supervisor, version: string): ProcessReading {
+  const { user, system } = process.cpuUsage();
+  return {
+    version,
+    node: process.version,
+    startedAt: supervisor.startedAt,
+    cpuSeconds: (user + system) / 1e6,
+    residentBytes: process.memoryUsage.rss(),
+    ready: supervisor.ready,
+    draining: supervisor.draining,
+    workers: [...supervisor.crew.workers].map((worker) => ({ id: worker.id, ...worker.vitals })),
+    replaced: replaced(supervisor),
+    config: {
+      version: supervisor.version,
+      hash: supervisor.config.hash,
+      loadedAt: supervisor.loadedAt,
+      lastReloadFailed: supervisor.lastReload?.outcome.ok === false,
+      reloads: supervisor.reloads.succeeded,
+      failedReloads: supervisor.reloads.failed,
+    },
+  };
+}
+
+function replaced(supervisor: Supervisor): Record<string, number> {
+  const { lost, recycled } = supervisor.crew;
+  return { crashed: lost.crashed, out_of_memory: lost.outOfMemory, hung: lost.hung, heap_nearly_full: recycled };
+}

@@ -1,0 +1,313 @@
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Watcher, watchFiles } from '../config/watch.ts';
+import { MetricsView } from '../shared-memory/metrics-view.ts';
+import type { ConfigAccepted, ConfigResult, KnownSeries } from './config-job.ts';
+import { Crew, type CrewSettings } from './crew.ts';
+import type { PlanParcel } from './messages.ts';
+import type { ProcessLog } from './process-log.ts';
+import { Reloader, type ReloadOutcome, type ReloadReason } from './reloader.ts';
+import type { AdminSettings, ProcessSettings } from './settings.ts';
+import { StartError, sameAddress, wordsForAdminFailure, wordsForPrepareFailure } from './start-error.ts';
+import { StateDirectory } from './state-directory.ts';
+import { TicketKeys } from './ticket-keys.ts';
+import type { WorkerThread } from './worker-thread.ts';
+
+/** Where the admin API listens, as the supervisor needs to know it. */
+export interface AdminFace {
+  /** Rejects when the address cannot be had. */
+  open(settings: AdminSettings): Promise<{ close(): Promise<void> }>;
+}
+
+export interface SupervisorOptions {
+  readonly workerScript: URL;
+  /** Configuration files as given. */
+  readonly files: readonly string[];
+  readonly log: ProcessLog;
+  /** Reads the configuration as it is now. */
+  readConfig(series: KnownSeries, version: number): Promise<ConfigResult>;
+  admin: AdminFace;
+  /** The process has nothing left to do. */
+  ended(code: number): void;
+  readonly takeOver: boolean;
+}
+
+export interface ReloadRecord {
+  readonly at: number;
+  readonly reasons: readonly ReloadReason[];
+  readonly outcome: ReloadOutcome;
+}
+
+const ADMIN_RETRY_MS = 250;
+
+/** The main thread's work: one configuration in service, workers that serve it, an orderly start and an orderly end. */
+export class Supervisor {
+  readonly startedAt = Date.now();
+  readonly crew: Crew;
+  readonly state: StateDirectory;
+  readonly reloads = { succeeded: 0, failed: 0 };
+  /** What changes through the admin API need; null when there is no place to keep one. */
+  token: string | null = null;
+  draining = false;
+  loadedAt = Date.now();
+  lastReload: ReloadRecord | null = null;
+  readonly #options: SupervisorOptions;
+  readonly #log: ProcessLog;
+  readonly #reloader: Reloader;
+  readonly #ticketKeys: TicketKeys;
+  readonly #stopNow = new AbortController();
+  #config: ConfigAccepted;
+  #version = 1;
+  #admin: { close(): Promise<void> } | null = null;
+  readonly #watcher: Watcher;
+  #ended = false;
+
+  private constructor(options: SupervisorOptions, config: ConfigAccepted, watcher: Watcher) {
+    this.#options = options;
+    this.#watcher = watcher;
+    this.#log = options.log;
+    this.#config = config;
+    this.state = new StateDirectory(config.settings.stateDir);
+    this.#reloader = new Reloader((reasons) => this.#reload(reasons));
+    this.#ticketKeys = new TicketKeys((keys) => this.crew.setTicketKeys(keys));
+    this.crew = new Crew(
+      {
+        script: options.workerScript,
+        log: options.log,
+        ticketKeys: this.#ticketKeys.current,
+        series: () => ({ routes: this.#config.series.routes.length, upstreams: this.#config.series.upstreams.length }),
+        stuck: (worker) => void this.#giveUp(worker),
+      },
+      crewSettings(config.settings),
+    );
+  }
+
+  /** Comes back when requests are served; throws `StartError` when that cannot be. */
+  static async start(options: SupervisorOptions): Promise<Supervisor> {
+    let supervisor: Supervisor | null = null;
+    let changedMeanwhile = false;
+    const onChange = (): void => {
+      if (supervisor === null) changedMeanwhile = true;
+      else void supervisor.reload('file');
+    };
+    // Before the files are read, so that no change falls between the reading and the watching.
+    const watcher = watchFiles({ files: options.files.map((file) => resolve(file)), onChange });
+    const config = await options.readConfig({ routes: [], upstreams: [] }, 1);
+    if (!config.ok) {
+      watcher.close();
+      throw new StartError(config.rendered);
+    }
+    watcher.update(config.watched, config.watchedPatterns);
+    const starting = new Supervisor(options, config, watcher);
+    await starting.#start();
+    supervisor = starting;
+    if (changedMeanwhile) void supervisor.reload('file');
+    return supervisor;
+  }
+
+  get config(): ConfigAccepted {
+    return this.#config;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get ready(): boolean {
+    return !this.draining && this.crew.serving.length > 0;
+  }
+
+  view(): MetricsView {
+    return new MetricsView(this.crew.cells.metrics);
+  }
+
+  reload(reason: ReloadReason): Promise<ReloadOutcome> {
+    return this.#reloader.request(reason);
+  }
+
+  /**
+   * The orderly end: readiness fails, the balancer gets `drain.delay` to notice, then the listeners close and what is
+   * under way gets `drain.timeout`.
+   */
+  async stop(why: string): Promise<void> {
+    if (this.draining) return;
+    this.draining = true;
+    const { delayMs, timeoutMs } = this.#config.settings.drain;
+    this.#log.info('drain', `stopping (${why}): not ready any more, listeners close in ${delayMs} ms`);
+    this.crew.announceDrain();
+    this.#watcher.close();
+    try {
+      await sleep(delayMs, undefined, { signal: this.#stopNow.signal });
+    } catch {
+      return;
+    }
+    const cut = await this.crew.leave(timeoutMs);
+    if (cut > 0) this.#log.warn('drain-timeout', `${cut} workers still had exchanges under way after ${timeoutMs} ms`);
+    await this.#end(0);
+  }
+
+  /** At once. */
+  async stopAtOnce(code: number): Promise<void> {
+    this.draining = true;
+    this.#stopNow.abort();
+    await this.crew.terminate();
+    await this.#end(code);
+  }
+
+  async #start(): Promise<void> {
+    const { settings } = this.#config;
+    if (this.#config.rendered !== '') this.#log.warn('config', this.#config.rendered);
+    this.#prepareState();
+    const predecessor = this.#options.takeOver ? this.state.readPid() : null;
+    await this.#openAdmin(settings.admin, predecessor !== null);
+    try {
+      await this.crew.start(this.#parcel(this.#config, 1));
+    } catch (error) {
+      await this.#end(null);
+      throw new StartError(wordsForPrepareFailure(error));
+    }
+    if (!this.draining) this.#takeOver(predecessor);
+  }
+
+  #prepareState(): void {
+    if (this.#config.settings.admin === null) return;
+    try {
+      this.state.create();
+      this.token = this.state.ensureToken();
+    } catch (error) {
+      this.#log.warn('state-directory', `changes through the admin API are off: ${(error as Error).message}`);
+    }
+  }
+
+  async #openAdmin(settings: AdminSettings | null, patient: boolean): Promise<void> {
+    if (settings === null) return;
+    try {
+      this.#admin = await this.#options.admin.open(settings);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code === 'EADDRINUSE' && patient) {
+        void this.#awaitAdmin(settings);
+        return;
+      }
+      await this.#end(null);
+      throw new StartError(wordsForAdminFailure(settings, code, message));
+    }
+  }
+
+  /** During a take-over the process before holds the admin address until it has drained. */
+  async #awaitAdmin(settings: AdminSettings): Promise<void> {
+    while (!this.#ended && this.#admin === null) {
+      await sleep(ADMIN_RETRY_MS);
+      try {
+        this.#admin = await this.#options.admin.open(settings);
+        this.#log.info('admin', 'took over the admin address');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') {
+          this.#log.error('admin', `the admin API is off: ${(error as Error).message}`);
+          return;
+        }
+      }
+    }
+  }
+
+  #takeOver(predecessor: number | null): void {
+    if (this.#config.settings.admin !== null && this.token !== null) this.state.writePid();
+    if (predecessor === null) return;
+    this.#log.info('take-over', `serving; process ${predecessor} may go`);
+    try {
+      process.kill(predecessor, 'SIGTERM');
+    } catch {
+      // It went by itself meanwhile.
+    }
+  }
+
+  async #reload(reasons: ReadonlySet<ReloadReason>): Promise<ReloadOutcome> {
+    const outcome = await this.#tryReload();
+    this.lastReload = { at: Date.now(), reasons: [...reasons], outcome };
+    const why = [...reasons].join(', ');
+    if (!outcome.ok) {
+      this.reloads.failed += 1;
+      this.#log.error('reload-failed', `version ${this.#version} stays in service (${why}):\n${outcome.error}`);
+    } else {
+      this.reloads.succeeded += 1;
+      const what = outcome.changed ? `version ${outcome.version} is in service` : 'nothing has changed';
+      this.#log.info('reload', `${what} (${why})${outcome.warnings === '' ? '' : `\n${outcome.warnings}`}`);
+    }
+    return outcome;
+  }
+
+  async #tryReload(): Promise<ReloadOutcome> {
+    const refuse = (error: string, problems: ConfigResult['problems'] = []): ReloadOutcome => {
+      return { ok: false, version: this.#version, error, problems };
+    };
+    if (this.draining) return refuse('the process is stopping');
+    const version = this.#version + 1;
+    let next: ConfigResult;
+    try {
+      next = await this.#options.readConfig(this.#config.series, version);
+    } catch (error) {
+      return refuse((error as Error).message);
+    }
+    this.#watcher.update(next.watched, next.watchedPatterns);
+    if (!next.ok) return refuse(next.rendered, next.problems);
+    const before = this.#config;
+    if (next.hash === before.hash && next.codeHash === before.codeHash) {
+      return { ok: true, changed: false, version: this.#version, warnings: next.rendered };
+    }
+    const adminMoves = !sameAddress(next.settings.admin, before.settings.admin);
+    let admin: { close(): Promise<void> } | null = null;
+    try {
+      if (adminMoves && next.settings.admin !== null) admin = await this.#options.admin.open(next.settings.admin);
+      const fresh = next.codeHash !== before.codeHash;
+      await this.crew.change(this.#parcel(next, version), crewSettings(next.settings), fresh);
+    } catch (error) {
+      await admin?.close();
+      return refuse(wordsForPrepareFailure(error));
+    }
+    this.#config = next;
+    this.#version = version;
+    this.loadedAt = Date.now();
+    if (adminMoves) {
+      void this.#admin?.close();
+      this.#admin = admin;
+    }
+    return { ok: true, changed: true, version, warnings: next.rendered };
+  }
+
+  #parcel(config: ConfigAccepted, version: number): PlanParcel {
+    return { version, parts: config.parts };
+  }
+
+  /** A thread that cannot be ended holds its connections and a core: only a new process helps. */
+  async #giveUp(stuck: WorkerThread): Promise<void> {
+    if (this.#ended) return;
+    this.draining = true;
+    this.#log.error('worker-stuck', `worker ${stuck.id} cannot be ended; the others finish, then this process ends`);
+    this.crew.announceDrain();
+    const others = [...this.crew.workers].filter((worker) => worker !== stuck);
+    await Promise.all(others.map((worker) => worker.leave(this.#config.settings.drain.timeoutMs)));
+    this.state.removePid();
+    // `process.exit` would wait for the thread; the platform sees the signal and starts anew.
+    process.kill(process.pid, 'SIGKILL');
+  }
+
+  async #end(code: number | null): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#ticketKeys.close();
+    this.#watcher.close();
+    if (code === null) await this.crew.terminate();
+    await this.#admin?.close();
+    this.state.removePid();
+    if (code !== null) this.#options.ended(code);
+  }
+}
+
+function crewSettings(settings: ProcessSettings): CrewSettings {
+  return {
+    count: settings.workers,
+    maxHeapMegabytes: settings.maxHeapMegabytes,
+    hangAfterMs: settings.hangAfterMs,
+    drainTimeoutMs: settings.drain.timeoutMs,
+  };
+}
