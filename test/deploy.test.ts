@@ -107,7 +107,7 @@ describe('deploy: Dockerfile', () => {
 
   it('is made of known instructions', () => {
     const known = 'FROM WORKDIR COPY RUN ENV USER VOLUME EXPOSE STOPSIGNAL HEALTHCHECK ENTRYPOINT CMD'.split(' ');
-    for (const [word] of instructions) assert.ok(known.includes(word ?? ''), word);
+    for (const [word] of instructions) assert.ok(known.includes(word ?? ''), String(word));
   });
 
   it('builds in one stage and ships another, on the major version of Node that the package pins', () => {

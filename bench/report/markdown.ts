@@ -111,5 +111,5 @@ export function replaceSummary(page: string, records: readonly Recorded[]): stri
   const from = page.indexOf(START);
   const to = page.indexOf(END, from);
   if (from < 0 || to < 0) return null;
-  return `${page.slice(0, from + START.length)}\n${summaryTable(records)}\n${page.slice(to)}`;
+  return `${page.slice(0, from + START.length)}\n\n${summaryTable(records)}\n\n${page.slice(to)}`;
 }

@@ -26,6 +26,9 @@ function controls(overrides: Partial<Controls> = {}): Controls & { reloads: numb
     drain: () => {
       made.drains += 1;
     },
+    handOver: () => {
+      made.drains += 1;
+    },
     token: () => TOKEN,
     hosts: () => ['gateway.internal'],
     ...overrides,
@@ -53,7 +56,7 @@ describe('admin API', () => {
   it('changes nothing without the token', async () => {
     const made = controls();
     const app = buildAdmin(made);
-    for (const path of ['/reload', '/drain'] as const) {
+    for (const path of ['/reload', '/drain', '/hand-over'] as const) {
       for (const authorization of [undefined, 'Bearer wrong', `Basic ${TOKEN}`, `Bearer ${TOKEN}x`, 'Bearer ']) {
         const headers = authorization === undefined ? {} : { authorization };
         const response = await app.inject({ method: 'POST', url: path, headers });
@@ -66,7 +69,8 @@ describe('admin API', () => {
     assert.deepEqual([made.reloads, made.drains], [0, 0]);
     assert.equal((await app.inject({ method: 'POST', url: '/reload', headers: bearer })).statusCode, 200);
     assert.equal((await app.inject({ method: 'POST', url: '/drain', headers: bearer })).statusCode, 202);
-    assert.deepEqual([made.reloads, made.drains], [1, 1]);
+    assert.equal((await app.inject({ method: 'POST', url: '/hand-over', headers: bearer })).statusCode, 202);
+    assert.deepEqual([made.reloads, made.drains], [1, 2]);
     assert.equal((await app.inject({ method: 'GET', url: '/reload', headers: bearer })).statusCode, 404);
   });
 

@@ -18,6 +18,8 @@ export interface Controls {
   status(): Status | null;
   reload(): Promise<ReloadOutcome | null>;
   drain(): void;
+  /** Another process serves the same addresses: finish, and leave the admin address to it. */
+  handOver(): void;
   /** Null: there is no place to keep a token, so nothing that needs one is on offer. */
   token(): string | null;
   /** Names, beside addresses and this machine's own, by which the API may be called. */
@@ -83,6 +85,11 @@ export function buildAdmin(controls: Controls): FastifyInstance {
   app.post('/drain', guarded, async (_request, reply) => {
     controls.drain();
     return reply.code(202).send({ status: 'draining' });
+  });
+  app.post('/hand-over', guarded, async (_request, reply) => {
+    // The answer first: handing over closes this very connection.
+    reply.raw.once('finish', () => controls.handOver());
+    return reply.code(202).send({ status: 'handing over' });
   });
   return app;
 }

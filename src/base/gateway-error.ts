@@ -20,6 +20,11 @@ function define(code: string, status: number, from: ErrorSource, retry: RetrySaf
   return Object.freeze({ code, status, from, retry, title });
 }
 
+/** A refusal of a user's own policy: `code` in snake case, `title` the same for every occurrence. */
+export function clientError(code: string, status: number, title: string): GatewayError {
+  return define(code, status, 'client', 'no', title);
+}
+
 export const errors = Object.freeze({
   malformedRequest: define('malformed_request', 400, 'client', 'no', 'The request is not valid HTTP'),
   ambiguousPath: define('ambiguous_path', 400, 'client', 'no', 'The path contains an encoding that is not accepted'),
@@ -65,5 +70,6 @@ export const errors = Object.freeze({
     'yes',
     'The service cannot be reached in time',
   ),
+  handlerTimeout: define('handler_timeout', 504, 'gateway', 'no', 'The answer was not ready in time'),
   upstreamTimeout: define('upstream_timeout', 504, 'upstream', 'no', 'The service did not answer in time'),
 });

@@ -48,6 +48,8 @@ export class HeaderBlock {
   #spans: number[] = [];
   #hashes: number[] = [];
   #flags: number[] = [];
+  /** Added lines. A count of our own, since setting an array's length is a call into the engine. */
+  #added = 0;
   #addedNames: FieldName[] = [];
   #addedValues: string[] = [];
 
@@ -55,10 +57,7 @@ export class HeaderBlock {
   reset(text: string): void {
     this.text = text;
     this.count = 0;
-    if (this.#addedNames.length > 0) {
-      this.#addedNames.length = 0;
-      this.#addedValues.length = 0;
-    }
+    this.#added = 0;
   }
 
   /** For parsers: one received field. A field's line ends with CRLF right after its value and optional white space. */
@@ -76,41 +75,34 @@ export class HeaderBlock {
 
   /** Value of the first field of that name, hop-by-hop ones included. */
   get(name: FieldName): string | undefined {
-    for (let i = 0; i < this.count; i++) {
-      if (this.#hashes[i] === name.hash && this.#flags[i] !== REMOVED && this.#isNamed(i, name)) return this.#value(i);
-    }
-    const added = this.#addedNames.findIndex((candidate) => candidate.lower === name.lower);
-    return added < 0 ? undefined : this.#addedValues[added];
+    const i = this.#indexOf(name, 0);
+    if (i >= 0) return this.#value(i);
+    const j = this.#addedIndexOf(name, 0);
+    return j < 0 ? undefined : this.#addedValues[j];
   }
 
   /** All values of that name joined as one list value (RFC 9110, 5.3), or undefined. */
   getAll(name: FieldName): string | undefined {
     let all: string | undefined;
-    for (let i = 0; i < this.count; i++) {
-      if (this.#hashes[i] === name.hash && this.#flags[i] !== REMOVED && this.#isNamed(i, name)) {
-        all = all === undefined ? this.#value(i) : `${all}, ${this.#value(i)}`;
-      }
+    for (let i = this.#indexOf(name, 0); i >= 0; i = this.#indexOf(name, i + 1)) {
+      all = all === undefined ? this.#value(i) : `${all}, ${this.#value(i)}`;
     }
-    for (let i = 0; i < this.#addedNames.length; i++) {
-      if ((this.#addedNames[i] as FieldName).lower === name.lower) {
-        const value = this.#addedValues[i] as string;
-        all = all === undefined ? value : `${all}, ${value}`;
-      }
+    for (let j = this.#addedIndexOf(name, 0); j >= 0; j = this.#addedIndexOf(name, j + 1)) {
+      const value = this.#addedValues[j] as string;
+      all = all === undefined ? value : `${all}, ${value}`;
     }
     return all;
   }
 
   has(name: FieldName): boolean {
-    return this.get(name) !== undefined;
+    return this.#indexOf(name, 0) >= 0 || this.#addedIndexOf(name, 0) >= 0;
   }
 
   /** How many fields have that name. */
   occurrences(name: FieldName): number {
     let n = 0;
-    for (let i = 0; i < this.count; i++) {
-      if (this.#hashes[i] === name.hash && this.#flags[i] !== REMOVED && this.#isNamed(i, name)) n++;
-    }
-    for (const added of this.#addedNames) if (added.lower === name.lower) n++;
+    for (let i = this.#indexOf(name, 0); i >= 0; i = this.#indexOf(name, i + 1)) n++;
+    for (let j = this.#addedIndexOf(name, 0); j >= 0; j = this.#addedIndexOf(name, j + 1)) n++;
     return n;
   }
 
@@ -122,28 +114,25 @@ export class HeaderBlock {
 
   /** Adds a line, whatever is there already. The same duty on the value as for `set`. */
   add(name: FieldName, value: string): void {
-    this.#addedNames.push(name);
-    this.#addedValues.push(value);
+    const j = this.#added++;
+    this.#addedNames[j] = name;
+    this.#addedValues[j] = value;
   }
 
   remove(name: FieldName): void {
-    for (let i = 0; i < this.count; i++) {
-      if (this.#hashes[i] === name.hash && this.#flags[i] !== REMOVED && this.#isNamed(i, name))
-        this.#flags[i] = REMOVED;
-    }
-    for (let i = this.#addedNames.length - 1; i >= 0; i--) {
-      if ((this.#addedNames[i] as FieldName).lower === name.lower) {
-        this.#addedNames.splice(i, 1);
-        this.#addedValues.splice(i, 1);
+    for (let i = this.#indexOf(name, 0); i >= 0; i = this.#indexOf(name, i + 1)) this.#flags[i] = REMOVED;
+    for (let j = this.#addedIndexOf(name, 0); j >= 0; j = this.#addedIndexOf(name, j)) {
+      this.#added--;
+      for (let k = j; k < this.#added; k++) {
+        this.#addedNames[k] = this.#addedNames[k + 1] as FieldName;
+        this.#addedValues[k] = this.#addedValues[k + 1] as string;
       }
     }
   }
 
   /** Keeps the field readable and stops it at this hop: for names listed in `Connection` (RFC 9110, 7.6.1). */
   keepFromForwarding(name: FieldName): void {
-    for (let i = 0; i < this.count; i++) {
-      if (this.#hashes[i] === name.hash && this.#flags[i] === LIVE && this.#isNamed(i, name)) this.#flags[i] = HOP;
-    }
+    for (let i = this.#indexOf(name, 0); i >= 0; i = this.#indexOf(name, i + 1)) this.#flags[i] = HOP;
   }
 
   /** Every field that would be forwarded, names in lower case. */
@@ -153,7 +142,7 @@ export class HeaderBlock {
       const at = i * 4;
       visit(this.text.slice(this.#spans[at], this.#spans[at + 1]).toLowerCase(), this.#value(i));
     }
-    for (let i = 0; i < this.#addedNames.length; i++) {
+    for (let i = 0; i < this.#added; i++) {
       visit((this.#addedNames[i] as FieldName).lower, this.#addedValues[i] as string);
     }
   }
@@ -178,7 +167,7 @@ export class HeaderBlock {
       } while (i < count && flags[i] === LIVE && spans[i * 4] === end);
       out += this.text.slice(start, end);
     }
-    for (let j = 0; j < this.#addedNames.length; j++) {
+    for (let j = 0; j < this.#added; j++) {
       out += (this.#addedNames[j] as FieldName).prefix + (this.#addedValues[j] as string) + CR_LF;
     }
     return out;
@@ -192,8 +181,9 @@ export class HeaderBlock {
     copy.#spans = this.#spans.slice(0, this.count * 4);
     copy.#hashes = this.#hashes.slice(0, this.count);
     copy.#flags = this.#flags.slice(0, this.count);
-    copy.#addedNames = this.#addedNames.slice();
-    copy.#addedValues = this.#addedValues.slice();
+    copy.#added = this.#added;
+    copy.#addedNames = this.#addedNames.slice(0, this.#added);
+    copy.#addedValues = this.#addedValues.slice(0, this.#added);
     return copy;
   }
 
@@ -202,6 +192,21 @@ export class HeaderBlock {
     const block = new HeaderBlock();
     for (const [name, value] of fields) block.add(fieldName(name), value);
     return block;
+  }
+
+  /** The next received field of that name that was not removed, or -1. */
+  #indexOf(name: FieldName, from: number): number {
+    const { hash } = name;
+    for (let i = from; i < this.count; i++) {
+      if (this.#hashes[i] === hash && this.#flags[i] !== REMOVED && this.#isNamed(i, name)) return i;
+    }
+    return -1;
+  }
+
+  #addedIndexOf(name: FieldName, from: number): number {
+    const { lower } = name;
+    for (let j = from; j < this.#added; j++) if ((this.#addedNames[j] as FieldName).lower === lower) return j;
+    return -1;
   }
 
   #value(i: number): string {

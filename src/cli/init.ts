@@ -24,12 +24,8 @@ routes:                              # the most specific pattern wins, whatever 
   /*: app
 `;
 
-export function addInit(program: Command): void {
-  program
-    .command('init')
-    .description('write a small configuration to start from')
-    .argument('[file]', 'where to', 'sluice.yaml')
-    .action(init);
+export function define(command: Command): void {
+  command.argument('[file]', 'where to', 'sluice.yaml').action(init);
 }
 
 function init(file: string): void {

@@ -1,14 +1,22 @@
 import { Command, CommanderError } from 'commander';
-import { addCheck } from './check.ts';
-import { addDrain } from './drain.ts';
-import { addExplain } from './explain.ts';
-import { addInit } from './init.ts';
 import { ExitCode, fail } from './outcome.ts';
 import { productVersion } from './product.ts';
-import { addReload } from './reload.ts';
-import { addSchema } from './schema.ts';
-import { addStart } from './start.ts';
-import { addStatus } from './status.ts';
+
+interface CommandModule {
+  /** Options, arguments and action of the command. */
+  define(command: Command): void;
+}
+
+/** Only the module of the command that is asked for is loaded: `status` has no use for what `start` needs. */
+const commands: Readonly<Record<string, { summary: string; load(): Promise<CommandModule> }>> = {
+  start: { summary: 'serve requests, in the foreground', load: () => import('./start.ts') },
+  check: { summary: 'say everything that is wrong with the configuration', load: () => import('./check.ts') },
+  status: { summary: 'how the running gateway is', load: () => import('./status.ts') },
+  reload: { summary: 'read the configuration again; a failure changes nothing', load: () => import('./reload.ts') },
+  drain: { summary: 'stop in an orderly way, finishing what is under way', load: () => import('./drain.ts') },
+  schema: { summary: 'print the JSON Schema of the configuration, for editors', load: () => import('./schema.ts') },
+  init: { summary: 'write a small configuration to start from', load: () => import('./init.ts') },
+};
 
 /** The command line: one file a command. Exit 0: fine; 1: the configuration or what was asked for is wrong; 2: usage. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -16,11 +24,14 @@ export async function main(argv: readonly string[]): Promise<void> {
     .description('A self-hosted API gateway: one entry point in front of your services.')
     .version(productVersion())
     .exitOverride()
-    .showHelpAfterError('(`sluice --help` lists the commands and their options)')
-    .configureHelp({ showGlobalOptions: true });
-  for (const add of [addStart, addCheck, addExplain, addStatus, addReload, addDrain, addSchema, addInit]) add(program);
-  for (const command of program.commands) command.exitOverride();
+    .showHelpAfterError('(`sluice --help` lists the commands and their options)');
+  // `sluice help check` asks about a command as well.
+  const asked = argv[0] === 'help' ? argv[1] : argv[0];
   try {
+    for (const [name, { summary, load }] of Object.entries(commands)) {
+      const command = program.command(name).description(summary).exitOverride();
+      if (name === asked) (await load()).define(command);
+    }
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {

@@ -1,18 +1,15 @@
 import type { Command } from 'commander';
 import type { ReloadOutcome } from '../supervisor/reloader.ts';
-import { AdminClient } from './admin-client.ts';
+import { askGateway } from './admin-client.ts';
 import { type ConfigOptions, configFiles, withConfig, withJson } from './options.ts';
 import { CommandError, ExitCode, print, printJson } from './outcome.ts';
 
-export function addReload(program: Command): void {
-  withJson(
-    withConfig(program.command('reload').description('read the configuration again; a failure changes nothing')),
-  ).action(reload);
+export function define(command: Command): void {
+  withJson(withConfig(command)).action(reload);
 }
 
 async function reload(options: ConfigOptions): Promise<void> {
-  const client = await AdminClient.of(configFiles(options));
-  const { status, body } = await client.call('POST', '/reload');
+  const { status, body } = await askGateway(configFiles(options), 'POST', '/reload');
   if (status !== 200 && status !== 422) throw new CommandError(`the gateway answered ${status}`);
   const outcome = body as ReloadOutcome;
   if (!outcome.ok) process.exitCode = ExitCode.wrong;

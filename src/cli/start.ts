@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { callAdmin } from '../admin/client.ts';
 import { type Controls, openAdmin } from '../admin/server.ts';
 import { METRICS_CONTENT_TYPE, renderMetrics } from '../observability/metrics.ts';
 import { runConfigJob } from '../supervisor/config-job.ts';
@@ -19,8 +20,8 @@ interface StartOptions extends ConfigOptions {
   readonly takeOver?: boolean;
 }
 
-export function addStart(program: Command): void {
-  withConfig(program.command('start').description('serve requests, in the foreground'))
+export function define(command: Command): void {
+  withConfig(command)
     .option('--take-over', 'start beside the running gateway of this configuration, then send it away')
     .action(start);
 }
@@ -45,6 +46,7 @@ async function start(options: StartOptions): Promise<void> {
     status: () => (supervisor && recent ? readStatus(supervisor, recent, { version, files }) : null),
     reload: async () => (await supervisor?.reload('api')) ?? null,
     drain: () => void supervisor?.stop('admin API'),
+    handOver: () => void supervisor?.handOver(),
     token: () => supervisor?.token ?? null,
     hosts: () => supervisor?.config.settings.admin?.hosts ?? [],
   };
@@ -61,7 +63,15 @@ async function start(options: StartOptions): Promise<void> {
           version: planVersion,
           color: wantsColor(process.stderr),
         }),
-      admin: { open: (settings) => openAdmin(settings, controls) },
+      admin: {
+        open: (settings) => openAdmin(settings, controls),
+        isOurs: async (settings, token) =>
+          token !== null && (await callAdmin(settings, token, 'GET', '/status').catch(() => null))?.status === 200,
+        sendAway: async (settings, token) => {
+          // It may go by itself meanwhile.
+          if (token !== null) await callAdmin(settings, token, 'POST', '/hand-over').catch(() => null);
+        },
+      },
       ended: (code) => process.exit(code),
       takeOver: options.takeOver === true,
     });

@@ -22,8 +22,8 @@ function ignored(what: string): LaterFeature {
 export const laterSections: Readonly<Record<string, LaterFeature>> = {
   stores: ignored('sharing state between machines'),
   auth: refused('authentication'),
-  plans: refused('plans'),
-  consumers: refused('consumers'),
+  plans: refused('the section `plans`'),
+  consumers: refused('the section `consumers`'),
 };
 
 /** Settings of routes, presets, gateways and defaults; a dot leads into the options of one. */
@@ -54,7 +54,7 @@ export const laterUpstreamSettings: Readonly<Record<string, LaterFeature>> = {
   retry: ignored('retrying'),
   breaker: ignored('the circuit breaker'),
   balance: ignored('balancing other than round-robin'),
-  health: ignored('active health checks'),
+  health: ignored('active health checking'),
   concurrency: ignored('limiting concurrency'),
   credentials: refused('upstream credentials'),
 };

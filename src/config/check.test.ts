@@ -61,7 +61,7 @@ test('a value from outside is named, never shown', async (context) => {
   const { said, remedies } = await check(context, text, schema, { env: { S: '5 hours-of-secret' } });
   assert.equal(said.length, 4);
   assert.ok(![...said, ...remedies].join().includes('of-secret'));
-  assert.equal(said[2], 'cannot use so so ${env:S}');
+  assert.equal(said[2], 'cannot use so ${env:S}');
 });
 
 test('a default in the place of a secret is refused, but for a demo', async (context) => {

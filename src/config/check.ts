@@ -37,6 +37,7 @@ function parse<S extends z.ZodType>(loaded: LoadedConfig, schema: S) {
   // What the loader refused stands in the document as nothing, and that is not worth a second word.
   const reported = new Set(loaded.problems.map(({ code, place }) => (code === 'not-data' ? place?.path : undefined)));
   const tried = new Set<string>();
+  const owned = new WeakSet<object>();
   let document = loaded.value;
   for (let round = 1; ; round += 1) {
     const result = schema.safeParse(document, { error: () => UNWORDED });
@@ -51,7 +52,7 @@ function parse<S extends z.ZodType>(loaded: LoadedConfig, schema: S) {
     );
     let mended = false;
     for (const finding of round < MAX_ROUNDS ? findings : []) {
-      const next = mend(document, finding, loaded, schema, tried);
+      const next = mend(document, finding, loaded, schema, tried, owned);
       if (next === null) continue;
       document = next;
       mended = true;
@@ -67,10 +68,11 @@ function mend(
   loaded: LoadedConfig,
   schema: z.ZodType,
   tried: Set<string>,
+  owned: WeakSet<object>,
 ): unknown | null {
   const key = finding.path.at(-1);
   if (finding.code === 'unknown-key') {
-    return typeof key === 'string' && key.startsWith('x-') ? replaced(document, finding.path, undefined) : null;
+    return typeof key === 'string' && key.startsWith('x-') ? replaced(document, finding.path, undefined, owned) : null;
   }
   if (finding.code !== 'wrong-type' && finding.code !== 'wrong-value') return null;
   const reference = loaded.origins.reference(finding.path);
@@ -78,17 +80,24 @@ function mend(
   const id = JSON.stringify(finding.path);
   if (tried.has(id) || !acceptsText(leavesAt(schema, finding.path))) return null;
   tried.add(id);
-  return replaced(document, finding.path, reference.text);
+  return replaced(document, finding.path, reference.text, owned);
 }
 
-/** A copy along one path; `undefined` removes the key. */
-function replaced(value: unknown, path: KeyPath, replacement: unknown): unknown {
+/**
+ * The value with one path replaced, copied along that path; `undefined` removes the key. What is in `owned` is a copy
+ * already: ten thousand changes below one map must not copy it ten thousand times.
+ */
+function replaced(value: unknown, path: KeyPath, replacement: unknown, owned: WeakSet<object>): unknown {
   const [key, ...rest] = path;
   if (key === undefined) return replacement;
   if (typeof value !== 'object' || value === null) return value;
-  const copy = (Array.isArray(value) ? [...value] : { ...value }) as Record<string | number, unknown>;
+  let copy = value as Record<string | number, unknown>;
+  if (!owned.has(value)) {
+    copy = (Array.isArray(value) ? [...value] : { ...value }) as Record<string | number, unknown>;
+    owned.add(copy);
+  }
   if (rest.length === 0 && replacement === undefined) delete copy[key];
-  else copy[key] = replaced(copy[key], rest, replacement);
+  else copy[key] = replaced(copy[key], rest, replacement, owned);
   return copy;
 }
 
@@ -96,12 +105,13 @@ function toProblem(finding: Finding, loaded: LoadedConfig): Problem {
   const { origins } = loaded;
   const place = finding.atKey ? origins.keyPlace(finding.path) : origins.place(finding.path);
   const reference = origins.reference(finding.path);
-  const told = reference === null || finding.atKey || finding.message.includes(reference.shown);
+  const message = origins.redact(finding.message, finding.path);
+  const told = reference === null || finding.atKey || message.includes(reference.shown);
   const from = told ? '' : ` (the value comes from ${reference.from})`;
   return {
     severity: 'error',
     code: finding.code,
-    message: origins.redact(finding.message, finding.path) + from,
+    message: message + from,
     remedy: finding.remedy === undefined ? undefined : origins.redact(finding.remedy, finding.path),
     place,
   };

@@ -37,8 +37,8 @@ export interface Reference {
   from: string;
   /** The resolved text; null where the reference could not be resolved. Never print it. */
   text: string | null;
-  /** The parts of `text` that came from outside. Never print them either. */
-  hidden: string[];
+  /** The parts of `text` that came from outside, each with the reference it came from. Never print them either. */
+  hidden: { text: string; shown: string }[];
   /** The reference is the whole scalar, so the value was typed by its text. */
   whole: boolean;
   /** A default was written in the reference. */

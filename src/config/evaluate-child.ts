@@ -6,20 +6,25 @@ import { writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { EvaluationMessage } from './evaluate.ts';
+import { shareOwnPackage } from './own-package.ts';
 
 const RESULT_DESCRIPTOR = 3;
+/** The gateway's own code, which a configuration imports for its types: no part of the configuration. */
+const OWN_CODE = new URL(import.meta.url.endsWith('.ts') ? '..' : '.', import.meta.url).href;
 const imported = new Set<string>();
 const refused: { path: (string | number)[]; what: string }[] = [];
 const open = new Set<object>();
 
 registerHooks({
   load(url, context, nextLoad) {
-    if (url.startsWith('file:') && !url.includes('/node_modules/') && url !== import.meta.url) {
+    if (url.startsWith('file:') && !url.includes('/node_modules/') && !url.startsWith(OWN_CODE)) {
       imported.add(fileURLToPath(url));
     }
     return nextLoad(url, context);
   },
 });
+
+shareOwnPackage();
 
 function answer(message: EvaluationMessage): void {
   writeFileSync(RESULT_DESCRIPTOR, JSON.stringify(message));

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { suggest } from '../base/suggest.ts';
 import type { KeyPath } from './key-path.ts';
 import { either, expectations, knownKeys, type Leaf, step } from './schema-walk.ts';
+import { ABSENCE, distance, OTHER_KIND, OTHER_VALUE } from './union-distance.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -28,8 +29,6 @@ export interface ExplainContext {
 }
 
 const MAX_NAMED = 12;
-/** What a key that is not there shows up as. */
-const ABSENCE = new Set(['invalid_type', 'invalid_union', 'invalid_value']);
 
 /** The issues of one parse, in words. `from` are the schema's leaves at `base`, where the parse began. */
 export function explain(issues: Issue[], from: Leaf[], base: KeyPath, context: ExplainContext): Finding[] {
@@ -38,11 +37,16 @@ export function explain(issues: Issue[], from: Leaf[], base: KeyPath, context: E
 
 /** A misspelt key is one mistake: that the right one is missing goes without saying. */
 function withoutEchoes(findings: Finding[]): Finding[] {
-  return findings.filter((finding) => {
-    if (finding.code !== 'missing-key') return true;
-    const at = JSON.stringify(finding.path);
-    return !findings.some(({ meant, path }) => meant === finding.meant && JSON.stringify(path.slice(0, -1)) === at);
-  });
+  const meant = new Set<string>();
+  for (const finding of findings) {
+    if (finding.code === 'unknown-key' && finding.meant !== undefined) {
+      meant.add(JSON.stringify([...finding.path.slice(0, -1), finding.meant]));
+    }
+  }
+  return findings.filter(
+    ({ code, path, meant: key }) =>
+      code !== 'missing-key' || key === undefined || !meant.has(JSON.stringify([...path, key])),
+  );
 }
 
 function explainIssue(issue: Issue, from: Leaf[], base: KeyPath, context: ExplainContext): Finding[] {
@@ -68,6 +72,9 @@ function explainIssue(issue: Issue, from: Leaf[], base: KeyPath, context: Explai
     case 'unrecognized_keys':
       return issue.keys.map((key) => unknownKey(key, path, here));
     case 'invalid_union':
+      if ('options' in issue && issue.options !== undefined) {
+        return wrong('wrong-value', ...oneOf(issue.options, context.valueAt(path), context.show(path)));
+      }
       if (issue.errors.length === 0) {
         return wrong('wrong-value', 'this fits more than one of the ways to write it', 'Keep the keys of one of them.');
       }
@@ -172,46 +179,6 @@ function oneOf(
   return [message, near === null ? undefined : `Did you mean \`${near}\`?`];
 }
 
-/** How far a branch of a union is from the value: the branch that the writer most likely meant has the least. */
-function distance(issues: Issue[], path: KeyPath, context: ExplainContext): number {
-  let total = 0;
-  for (const issue of issues) {
-    const value = context.valueAt([...path, ...(issue.path as KeyPath)]);
-    const depth = issue.path.length;
-    if (depth > 0 && value === undefined && ABSENCE.has(issue.code)) {
-      total += depth === 1 ? 15 : 4;
-    } else if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-      const below = [...path, ...(issue.path as KeyPath)];
-      const nearest = Math.min(...issue.errors.map((branch) => distance(branch, below, context)));
-      total += depth === 0 ? nearest : Math.min(nearest, 5);
-    } else if (depth === 0) {
-      total += distanceHere(issue, value);
-    } else if (issue.code === 'invalid_value' && depth === 1 && issue.values.length === 1) {
-      // A key with one allowed value tells the branches apart.
-      total += 60;
-    } else {
-      total += 3;
-    }
-  }
-  return total;
-}
-
-const OTHER_KIND = 1000;
-const OTHER_VALUE = 100;
-
-function distanceHere(issue: Issue, value: unknown): number {
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.reduce((sum, key) => sum + (key.startsWith('x-') ? 1 : 20), 0);
-  if (issue.code === 'invalid_type')
-    return issue.expected === 'int' && typeof value === 'number' ? OTHER_VALUE : OTHER_KIND;
-  if (issue.code === 'invalid_value') {
-    return issue.values.some((allowed) => typeof allowed === typeof value) ? OTHER_VALUE : OTHER_KIND;
-  }
-  if (issue.code === 'invalid_key') return 20;
-  // What the author of a schema words about a map as a whole says more than a branch for another kind of value.
-  return typeof value === 'object' ? 5 : OTHER_VALUE - 1;
-}
-
 function explainUnion(
   branches: Issue[][],
   path: (string | number)[],
@@ -219,7 +186,7 @@ function explainUnion(
   context: ExplainContext,
 ): Finding[] {
   const flat = branches.flatMap((branch) => flatten(branch));
-  const scored = flat.map((issues) => ({ issues, score: distance(issues, path, context) }));
+  const scored = flat.map((issues) => ({ issues, score: distance(issues, path, context.valueAt) }));
   const best = Math.min(...scored.map(({ score }) => score));
   const chosen = scored.find(({ score }) => score === best);
   const value = context.valueAt(path);

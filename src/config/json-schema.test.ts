@@ -29,6 +29,7 @@ test('an editor learns what may be written, references too', () => {
   const pattern = '^(0|(\\d+(\\.\\d+)?(ms|s|m|h|d))+)$';
   const durations = { type: 'string', pattern, examples: ['250ms', '5s', '10m', '1h'] };
   assert.deepEqual(inlined(properties, $defs ?? {}), {
+    $schema: { type: 'string' },
     wait: { description: 'How long to wait.', anyOf: [durations, { const: 0 }, reference] },
     share: { anyOf: [{ type: 'string', pattern: '^\\d+(\\.\\d+)?%$', examples: ['20%'] }, reference] },
     key: { type: 'string', minLength: 1, writeOnly: true },

@@ -11,7 +11,7 @@ type Json = Record<string, unknown>;
 
 const REFERENCE = 'reference';
 /** Marks of `.meta()` that only the checker reads. */
-const MARKS = ['expects', 'secret', 'unlisted', 'zero'];
+const MARKS = ['expects', 'secret', 'unlisted', 'zero', 'mergeByName'];
 
 /** One JSON Schema (draft 2020-12) of what may be written, for editors: `# yaml-language-server: $schema=...`. */
 export function toJsonSchema(schema: z.ZodType, options: JsonSchemaOptions = {}): Json {
@@ -27,6 +27,7 @@ export function toJsonSchema(schema: z.ZodType, options: JsonSchemaOptions = {})
   const head: Json = { $schema: $schema ?? 'https://json-schema.org/draft/2020-12/schema' };
   if (options.id !== undefined) head.$id = options.id;
   if (options.title !== undefined) head.title = options.title;
+  if (typeof rest.properties === 'object') rest.properties = { $schema: { type: 'string' }, ...rest.properties };
   return { ...head, ...(withReferences(rest) as Json), $defs: mapValues(definitions, withReferences) };
 }
 

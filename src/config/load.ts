@@ -116,7 +116,7 @@ class Loader {
     return result;
   }
 
-  /** The map at the top of one file, without its `x-*` keys; null when there is none. */
+  /** The map at the top of one file, without what only people and editors read: `x-*`, `$schema`. Null when there is none. */
   private async read(file: string, path: string, includedBy?: ConfigNode): Promise<MapNode | null> {
     this.watched.add(path);
     const source = this.files.push(file) - 1;
@@ -150,7 +150,7 @@ class Loader {
       this.fatal({ severity: 'error', code: 'wrong-type', message, remedy, place: this.placeOf(root, [], 'value') });
       return null;
     }
-    const kept = [...root.entries].filter(([key]) => !key.startsWith('x-'));
+    const kept = [...root.entries].filter(([key]) => !key.startsWith('x-') && key !== '$schema');
     return kept.length === root.entries.size ? root : mapNode(source, root.at, new Map(kept));
   }
 
@@ -172,7 +172,8 @@ class Loader {
 
   private resolveReferences(node: ConfigNode, path: (string | number)[]): void {
     if (node.kind === 'scalar') {
-      if (typeof node.value !== 'string' || node.reference !== null || this.settled.has(node)) return;
+      if (typeof node.value !== 'string' || !node.value.includes('${')) return;
+      if (node.reference !== null || this.settled.has(node)) return;
       const file = this.files[node.source] ?? '';
       const resolved = this.resolver.resolve(node.value, file, () => this.placeOf(node, path, 'value'));
       if (resolved === null) return;
@@ -181,16 +182,23 @@ class Loader {
       if (resolved.reference === null) this.settled.add(node);
       return;
     }
-    const children = node.kind === 'list' ? node.items.entries() : node.entries;
-    for (const [key, child] of children) {
-      if (typeof key === 'string' && /\$\{(env|file):/.test(key)) {
+    if (node.kind === 'list') {
+      for (const [index, item] of node.items.entries()) this.resolveBelow(item, path, index);
+      return;
+    }
+    for (const [key, child] of node.entries) {
+      if (key.includes('${') && /\$\{(env|file):/.test(key)) {
         const message = 'references are resolved in values, not in keys';
         this.report('error', 'reference-in-key', message, 'Write the key out.', child, [...path, key], 'key');
       }
-      path.push(key);
-      this.resolveReferences(child, path);
-      path.pop();
+      this.resolveBelow(child, path, key);
     }
+  }
+
+  private resolveBelow(node: ConfigNode, path: (string | number)[], key: string | number): void {
+    path.push(key);
+    this.resolveReferences(node, path);
+    path.pop();
   }
 
   private noteExtended(included: MapNode): void {

@@ -70,9 +70,9 @@ export class Origins {
     let safe = text;
     for (const [at, reference] of this.table.references) {
       if (at < row || at >= end) continue;
-      for (const hidden of reference.hidden) {
+      for (const { text: hidden, shown } of reference.hidden) {
         // One or two letters would blot out half of every message and give nothing away.
-        if (hidden.length > 2 && safe.includes(hidden)) safe = safe.replaceAll(hidden, () => reference.shown);
+        if (hidden.length > 2 && safe.includes(hidden)) safe = safe.replaceAll(hidden, () => shown);
       }
     }
     return safe;

@@ -95,12 +95,12 @@ export class ReferenceResolver {
       return { value: pieces.map((piece) => piece.text).join(''), reference: null };
     }
     let resolved: string | null = '';
-    const hidden: string[] = [];
+    const hidden: Reference['hidden'] = [];
     for (const piece of pieces) {
       const part: string | null = piece.kind === 'text' ? piece.text : this.lookUp(piece, file, place);
       if (part === null || resolved === null) resolved = null;
       else resolved += part;
-      if (part !== null && piece.kind !== 'text') hidden.push(part);
+      if (part !== null && piece.kind !== 'text') hidden.push({ text: part, shown: piece.shown });
     }
     const whole = pieces.length === 1;
     const reference: Reference = {

@@ -12,6 +12,7 @@ import {
 import type { Problem } from '../base/problem.ts';
 import type { Lines } from './lines.ts';
 import { type ConfigNode, listNode, MAX_VALUES, mapNode, scalarNode } from './node.ts';
+import { readPlainYaml } from './plain-yaml.ts';
 import { echoes, explainSyntax } from './yaml-syntax.ts';
 
 export interface ReadResult {
@@ -25,6 +26,12 @@ const MAX_SYNTAX_PROBLEMS = 3;
 
 /** YAML 1.2 or JSON text into nodes that know their offsets. */
 export function readYaml(text: string, file: string, source: number, lines: Lines): ReadResult {
+  const plain = readPlainYaml(text, source);
+  return plain === null ? readAnyYaml(text, file, source, lines) : { root: plain, problems: [] };
+}
+
+/** The whole language, and every error in it. */
+export function readAnyYaml(text: string, file: string, source: number, lines: Lines): ReadResult {
   const document = parseDocument(text, {
     version: '1.2',
     schema: 'core',

@@ -26,6 +26,8 @@ export interface FieldMeta {
   unlisted?: true;
   /** Of all numbers, `0` alone: the JSON Schema says so. */
   zero?: true;
+  /** Entries of a nearer map join those of a farther one instead of taking their place. */
+  mergeByName?: true;
 }
 
 /** RFC 9110, 5.6.2: a token. */
@@ -110,9 +112,9 @@ export function mapOf<T extends z.ZodType>(value: T) {
   return z.record(z.string(), value);
 }
 
-/** A map with free keys whose entries can be turned off one by one with `false`. */
+/** A map with free keys whose entries are inherited one by one, and turned off one by one with `false`. */
 export function namedMap<T extends z.ZodType>(value: T) {
-  return z.record(z.string(), z.union([value, z.literal(false)]));
+  return z.record(z.string(), z.union([value, z.literal(false)])).meta({ mergeByName: true } satisfies FieldMeta);
 }
 
 /** An absolute `http:` or `https:` URL; it comes out as written. */

@@ -74,8 +74,10 @@ const writers = {
 } satisfies Record<string, Writer>;
 
 type Field = keyof typeof writers | 'query';
-const fieldNames = [...Object.keys(writers), 'query'] as [Field, ...Field[]];
-const usual: Field[] = fieldNames.filter((name) => name !== 'scheme' && name !== 'referer' && name !== 'protocol');
+const fieldNames = (Object.keys(writers) as (keyof typeof writers)[]).flatMap((name): Field[] =>
+  name === 'path' ? ['path', 'query'] : [name],
+);
+const usual = fieldNames.filter((name) => name !== 'scheme' && name !== 'referer' && name !== 'protocol');
 
 const options = z.strictObject({
   fields: listOf(z.enum(fieldNames)).default(usual).describe('What a line has, in this order.'),
@@ -140,9 +142,9 @@ export const accessLog = definePolicy({
         const value = write(exchange);
         if (value !== '') text += text === '' ? key + value : `,${key}${value}`;
       }
-      if (requestFields !== null) text += headersText('headers', requestFields, exchange.headers);
+      if (requestFields !== null) text = withHeaders(text, 'headers', requestFields, exchange.headers);
       if (responseFields !== null && exchange.response !== null) {
-        text += headersText('responseHeaders', responseFields, exchange.response.headers);
+        text = withHeaders(text, 'responseHeaders', responseFields, exchange.response.headers);
       }
       return `{${text}}\n`;
     }
@@ -170,7 +172,7 @@ function headerFields(names: readonly string[], redacted: ReadonlySet<string>): 
   return names.map((name) => ({ name: fieldName(name), key: `${jsonString(name)}:`, redacted: redacted.has(name) }));
 }
 
-function headersText(key: string, fields: readonly HeaderField[], headers: Exchange['headers']): string {
+function withHeaders(line: string, key: string, fields: readonly HeaderField[], headers: Exchange['headers']): string {
   let text = '';
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i] as HeaderField;
@@ -178,7 +180,7 @@ function headersText(key: string, fields: readonly HeaderField[], headers: Excha
     if (value === undefined) continue;
     text += `${text === '' ? '' : ','}${field.key}${field.redacted ? `"${REDACTED}"` : received(value)}`;
   }
-  return text === '' ? '' : `,"${key}":{${text}}`;
+  return text === '' ? line : `${line}${line === '' ? '' : ','}"${key}":{${text}}`;
 }
 
 /** The part of an exchange that an upstream took; what is left is ours and the client's. */

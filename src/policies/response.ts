@@ -1,9 +1,7 @@
 import { z } from 'zod';
-import { errors } from '../base/gateway-error.ts';
 import { listOf } from '../plan/fields.ts';
 import { compileHeaderEdits, headerEdits } from '../plan/header-edits.ts';
-import { definePolicy, type Hooks } from '../plan/policy.ts';
-import { Reply } from '../plan/reply.ts';
+import { definePolicy } from '../plan/policy.ts';
 
 const options = z.strictObject({
   headers: headerEdits('response').optional().describe('Changes of the response’s header fields, errors included.'),
@@ -23,26 +21,18 @@ export const response = definePolicy({
     },
     { title: 'Another name', options: { headers: { rename: { 'x-count': 'x-total-count' } } } },
   ],
-  compile({ headers, select }, env) {
+  compile({ headers }, env) {
+    // `select` is read by whoever decides what a route still lacks: until it exists the route is refused as a whole.
     const edits = compileHeaderEdits(headers, env, ['headers']);
-    const hooks: Hooks[] = [];
-    if (edits !== null) {
-      hooks.push({
-        reads: [...new Set(edits.reads)],
-        response: {
-          run(exchange, head) {
-            edits.apply(head.headers, exchange);
-            return undefined;
-          },
+    if (edits === null) return null;
+    return {
+      reads: [...new Set(edits.reads)],
+      response: {
+        run(exchange, head) {
+          edits.apply(head.headers, exchange);
+          return undefined;
         },
-      });
-    }
-    if (select !== undefined) {
-      const remedy =
-        'Leave it out; until then this route answers 501, so that nothing is shown that `select` would hide.';
-      env.problem('warning', 'not-available', '`select` is not available yet', remedy, ['select']);
-      hooks.push({ request: { phase: 'guard', run: () => Reply.refuse(errors.notImplemented) } });
-    }
-    return hooks.length === 0 ? null : hooks;
+      },
+    };
   },
 });

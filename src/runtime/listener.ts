@@ -1,6 +1,7 @@
-import { existsSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type Server as NetServer, type Socket } from 'node:net';
+import { renameSync } from 'node:fs';
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import { threadId } from 'node:worker_threads';
 import type { ListenerPlan } from '../plan/plan.ts';
 import { type ProxiedEndpoints, readProxyHeader } from '../semantics/proxy-protocol.ts';
 import { Certificates } from './certificates.ts';
@@ -59,10 +60,12 @@ export class Listener {
 
   async bind(): Promise<void> {
     const { host, port, path } = this.plan;
-    if (path !== null) await removeStaleSocket(path);
+    // Bound beside its place and moved there in one step: so it replaces the socket of the worker or process before
+    // without a gap, and whichever closes does not remove the other's file.
+    const beside = `${path}.${process.pid}-${threadId}`;
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
-      const where = path === null ? { host: host ?? '::', port, reusePort: true } : { path };
+      const where = path === null ? { host: host ?? '::', port, reusePort: true } : { path: beside };
       this.#server.listen({ ...where, backlog: BACKLOG }, () => {
         this.#server.off('error', reject);
         // Out of file descriptors: the connection is lost, the listener must not be.
@@ -70,6 +73,7 @@ export class Listener {
         resolve();
       });
     });
+    if (path !== null) renameSync(beside, path);
   }
 
   /** Serves what comes from here on, and what came before. */
@@ -154,18 +158,4 @@ function readHeader(socket: Socket, done: (endpoints: ProxiedEndpoints | null) =
   socket.on('close', stop);
   socket.on('end', end);
   socket.on('data', read);
-}
-
-/** A socket file that nobody listens on any more is left from a process that was killed; a live one stays. */
-async function removeStaleSocket(path: string): Promise<void> {
-  if (!existsSync(path)) return;
-  const alive = await new Promise<boolean>((resolve) => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
-  if (!alive) unlinkSync(path);
 }

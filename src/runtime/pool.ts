@@ -7,8 +7,8 @@ import { type Balancer, balancerFor } from './balance.ts';
 import { ConnectAttempt, UpstreamSecurity } from './connect.ts';
 import type { HeadLimits } from './http1/parse-head.ts';
 import { type ConnectionPool, UpstreamConnection } from './http1/upstream-connection.ts';
+import { openTransport } from './open-transport.ts';
 import { Deadline, wheel } from './timers.ts';
-import { openTransport } from './transport.ts';
 
 /** RFC 9110, 9.2.2. */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
@@ -185,7 +185,8 @@ export class UpstreamPool implements Upstream, ConnectionPool {
   }
 
   release(connection: UpstreamConnection): void {
-    for (let waiting = this.#line.shift(); waiting !== undefined; waiting = this.#line.shift()) {
+    while (this.#line.length > 0) {
+      const waiting = this.#line.shift() as WaitingCall;
       if (!waiting.take()) continue;
       connection.send(waiting.call, waiting.sink);
       return;

@@ -16,7 +16,7 @@ import { ClientConnection, type ConnectionHost } from './http1/client-connection
 import type { MessageHead } from './http1/parse-head.ts';
 import type { RequestBody } from './http1/request-body.ts';
 import { Listener } from './listener.ts';
-import { openTransport } from './transport.ts';
+import { openTransport } from './open-transport.ts';
 
 const origin = fieldName('origin');
 const requestedMethod = fieldName('access-control-request-method');
@@ -99,6 +99,16 @@ export class Server implements ConnectionHost, ExecutionContext {
     }
   }
 
+  /** Closes what was bound for a plan that will not be committed. */
+  abandon(): void {
+    const served = new Set(this.#live?.plan.listeners.map((each) => each.address));
+    for (const [address, listener] of this.#listeners) {
+      if (served.has(address)) continue;
+      listener.close();
+      this.#listeners.delete(address);
+    }
+  }
+
   /** From here on no new request follows the old plan; that one ends with its last exchange. */
   commit(plan: Plan): void {
     const old = this.#live;
@@ -167,9 +177,8 @@ export class Server implements ConnectionHost, ExecutionContext {
     const { plan } = live;
     const { peer } = connection;
     this.#active++;
-    let host = head.host.toLowerCase();
+    let { host, target } = head;
     let refusal: GatewayError | null = null;
-    let { target } = head;
     if (target.charCodeAt(0) !== 47) {
       const absolute = readAbsolute(target, host);
       if (absolute === null) refusal = errors.malformedRequest;

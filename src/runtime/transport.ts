@@ -1,14 +1,12 @@
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import type { Chunk } from '../plan/call.ts';
+import { LARGE_BYTES, takeLarge } from './large-buffers.ts';
 import { enterTurn, type Flushable, flushLater, leaveTurn } from './turn.ts';
 
 /**
- * One byte stream (TCP, TLS or Unix socket). The fast way reads into one buffer shared by all connections of the worker
- * and writes through the stream handle, which answers at once whether the kernel took everything (measured against
- * `data` events and `socket.write`: 2-4 us a request, and no copy of bodies). These handle methods are not documented, so
- * this file is the only one that touches them; `StreamTransport` does the same with the documented interface, and
- * `transport.test.ts` runs one suite on both.
+ * One byte stream (TCP, TLS or Unix socket), in two ways: `RawTransport` works on the stream handle, `StreamTransport`
+ * does the same with the documented interface, and `transport.test.ts` runs one suite on both.
  */
 
 export interface TransportOwner {
@@ -22,57 +20,16 @@ export interface TransportOwner {
   onClose(error: Error | null): void;
 }
 
-/** The size of the shared buffer: more than a socket buffer usually holds for small messages. */
-const SHARED_BYTES = 65_536;
-/** A connection's own buffer while a large body passes: four times fewer system calls than with the shared one. */
-const OWN_BYTES = 262_144;
 /** Text up to this size is tried at once by Node (`StreamBase::WriteString`); longer text is copied and queued. */
 const TEXT_BYTES = 16_384;
 /** Bytes that may wait in the process for a slow reader before its source is paused. */
-const HIGH_WATER = 65_536;
-const MAX_FREE_BUFFERS = 32;
+export const HIGH_WATER = 65_536;
 
-const shared = Buffer.allocUnsafeSlow(SHARED_BYTES);
-const freeBuffers: Buffer[] = [];
-
-interface WriteRequest {
-  oncomplete: ((status: number) => void) | null;
-}
-interface StreamHandle {
-  onread: (this: StreamHandle) => Buffer | undefined;
-  owner?: RawTransport;
-  readStart(): number;
-  readStop(): number;
-  useUserBuffer(buffer: Buffer): void;
-  writeLatin1String(request: WriteRequest, text: string): number;
-  writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
-}
-interface StreamBinding {
-  WriteWrap: new () => WriteRequest;
-  streamBaseState: Int32Array;
-  kReadBytesOrError: number;
-  kLastWriteWasAsync: number;
-}
-
-const UV_EOF = -4095;
-
-function loadBinding(): StreamBinding | null {
-  const load = (process as unknown as { binding?: (name: string) => Partial<StreamBinding> }).binding;
-  if (typeof load !== 'function') return null;
-  try {
-    const found = load.call(process, 'stream_wrap');
-    const complete =
-      typeof found.WriteWrap === 'function' &&
-      found.streamBaseState !== undefined &&
-      typeof found.kReadBytesOrError === 'number' &&
-      typeof found.kLastWriteWasAsync === 'number';
-    return complete ? (found as StreamBinding) : null;
-  } catch {
-    return null;
-  }
-}
-
-const binding = loadBinding();
+/**
+ * Whose the bytes of a write are: `lent` by a reader that waits while `blocked`, `given` for good, or in a `pooled` buffer
+ * that goes back when they have left.
+ */
+export type Ownership = 'lent' | 'given' | 'pooled';
 
 export abstract class Transport implements Flushable {
   readonly socket: Socket;
@@ -81,6 +38,11 @@ export abstract class Transport implements Flushable {
   blocked = false;
   closed = false;
   protected pendingText = '';
+  /** Our side has ended, or will once what is written has left. */
+  protected ending = false;
+  protected failure: Error | null = null;
+  /** Bytes that wait in the process. */
+  protected outstanding = 0;
   #queued = false;
 
   constructor(socket: Socket, owner: TransportOwner) {
@@ -97,8 +59,6 @@ export abstract class Transport implements Flushable {
       this.failure = error;
     });
   }
-
-  protected failure: Error | null = null;
 
   /** Text (latin1) that leaves at the end of this turn, together with what else is written. */
   write(text: string): void {
@@ -117,23 +77,30 @@ export abstract class Transport implements Flushable {
     if (this.pendingText.length + length <= TEXT_BYTES) {
       this.pendingText += chunk.bytes.latin1Slice(chunk.start, chunk.end);
       this.#flushLater();
-      return !this.blocked;
+    } else if (chunk.stable) {
+      if (this.pendingText !== '') this.flush();
+      if (!this.closed) this.sendBytes(chunk.bytes.subarray(chunk.start, chunk.end), 'lent', null);
+    } else {
+      this.#sendCopy(chunk, this.pendingText.length + length);
     }
-    if (this.pendingText !== '') this.flush();
-    if (length <= TEXT_BYTES) {
-      this.pendingText = chunk.bytes.latin1Slice(chunk.start, chunk.end);
-      this.#flushLater();
-      return !this.blocked;
-    }
-    const piece = chunk.bytes.subarray(chunk.start, chunk.end);
-    this.sendBytes(chunk.stable ? piece : Buffer.from(piece), chunk.stable);
     return !this.blocked;
+  }
+
+  /** What waits and the chunk in one system call, from a buffer that outlives this turn. */
+  #sendCopy(chunk: Chunk, length: number): void {
+    // Large buffers are for writes that leave at once: to a slow reader they would lend more than it is owed.
+    const pooled = this.outstanding === 0 && length <= LARGE_BYTES ? takeLarge() : null;
+    const copy = pooled ?? Buffer.allocUnsafeSlow(length);
+    const textLength = copy.latin1Write(this.pendingText, 0);
+    this.pendingText = '';
+    chunk.bytes.copy(copy, textLength, chunk.start, chunk.end);
+    if (!this.closed) this.sendBytes(copy.subarray(0, length), pooled === null ? 'given' : 'pooled', pooled);
   }
 
   /** Bytes of a local body, e.g. a fixed response; the caller does not change them afterwards. */
   writeBytes(bytes: Uint8Array): void {
     if (this.pendingText !== '') this.flush();
-    this.sendBytes(bytes, false);
+    if (!this.closed) this.sendBytes(bytes, 'given', null);
   }
 
   flush(): void {
@@ -144,12 +111,15 @@ export abstract class Transport implements Flushable {
     if (!this.closed) this.sendText(text);
   }
 
-  /** Ends the sending side after what is pending. */
+  /** Ends the sending side after what is pending; with both sides ended, the connection is over. */
   end(): void {
+    if (this.ending) return;
     this.flush();
-    if (!this.closed) this.socket.end();
+    this.ending = true;
+    if (!this.closed) this.finish();
   }
 
+  /** At once; what waits is lost, and nothing but `onClose` follows. */
   destroy(): void {
     this.pendingText = '';
     this.socket.destroy();
@@ -164,202 +134,12 @@ export abstract class Transport implements Flushable {
   /** The bytes handed to `onBytes` stay untouched while paused. */
   abstract readonly ownsBuffer: boolean;
   protected abstract sendText(text: string): void;
-  /** `lent`: the bytes belong to a reader that waits while `blocked`. */
-  protected abstract sendBytes(bytes: Uint8Array, lent: boolean): void;
+  protected abstract sendBytes(bytes: Uint8Array, ownership: Ownership, pooled: Buffer | null): void;
+  protected abstract finish(): void;
 
   #flushLater(): void {
     if (this.#queued) return;
     this.#queued = true;
     flushLater(this);
   }
-}
-
-class RawTransport extends Transport {
-  #handle: StreamHandle;
-  #buffer: Buffer = shared;
-  #next: Buffer = shared;
-  #outstanding = 0;
-  #lent = 0;
-  #idle = false;
-  #reading = false;
-  #backlog: Buffer | null;
-  #binding: StreamBinding;
-
-  constructor(socket: Socket, owner: TransportOwner, handle: StreamHandle, streams: StreamBinding) {
-    super(socket, owner);
-    this.#handle = handle;
-    this.#binding = streams;
-    // What the socket's own stream has read already (behind a PROXY header, with a TLS handshake) comes first.
-    handle.readStop();
-    this.#backlog = socket.readableLength > 0 ? (socket.read() as Buffer | null) : null;
-    handle.owner = this;
-    handle.useUserBuffer(shared);
-    handle.onread = onRead;
-  }
-
-  get ownsBuffer(): boolean {
-    return this.#buffer !== shared;
-  }
-
-  received(): Buffer | undefined {
-    const length = this.#binding.streamBaseState[this.#binding.kReadBytesOrError] as number;
-    if (length === 0 || this.closed) return undefined;
-    enterTurn();
-    try {
-      if (length > 0) {
-        this.owner.onBytes(this.#buffer, length);
-      } else {
-        this.#reading = false;
-        this.#handle.readStop();
-        if (length === UV_EOF) this.owner.onEnd();
-        else this.socket.destroy(Object.assign(new Error(`read failed (${length})`), { errno: length }));
-      }
-    } finally {
-      leaveTurn();
-    }
-    if (this.#next === this.#buffer) return undefined;
-    if (this.#buffer !== shared && this.#idle && freeBuffers.length < MAX_FREE_BUFFERS) freeBuffers.push(this.#buffer);
-    this.#buffer = this.#next;
-    return this.#buffer;
-  }
-
-  pause(): void {
-    if (!this.#reading || this.closed) return;
-    this.#reading = false;
-    this.#handle.readStop();
-  }
-
-  resume(): void {
-    if (this.#reading || this.closed) return;
-    this.#reading = true;
-    const backlog = this.#backlog;
-    if (backlog !== null) {
-      this.#backlog = null;
-      enterTurn();
-      this.owner.onBytes(backlog, backlog.length);
-      leaveTurn();
-      if (!this.#reading || this.closed) return;
-    }
-    const error = this.#handle.readStart();
-    if (error !== 0) this.socket.destroy();
-  }
-
-  useOwnBuffer(): void {
-    if (this.#next === shared) this.#next = freeBuffers.pop() ?? Buffer.allocUnsafeSlow(OWN_BYTES);
-  }
-
-  useSharedBuffer(idle: boolean): void {
-    this.#next = shared;
-    this.#idle = idle;
-  }
-
-  protected sendText(text: string): void {
-    const request = takeRequest(this.#binding);
-    const error = this.#handle.writeLatin1String(request, text);
-    this.#settle(request, error, text.length, false);
-  }
-
-  protected sendBytes(bytes: Uint8Array, lent: boolean): void {
-    const request = takeRequest(this.#binding);
-    const error = this.#handle.writeBuffer(request, bytes);
-    this.#settle(request, error, bytes.length, lent);
-  }
-
-  #settle(request: WriteRequest, error: number, length: number, lent: boolean): void {
-    if (error !== 0) {
-      this.socket.destroy(Object.assign(new Error(`write failed (${error})`), { errno: error }));
-      return;
-    }
-    if (this.#binding.streamBaseState[this.#binding.kLastWriteWasAsync] === 0) return;
-    // Only now is the request object in use: the spare one is replaced.
-    spareRequest = null;
-    this.#outstanding += length;
-    if (lent) this.#lent++;
-    if (lent || this.#outstanding > HIGH_WATER) this.blocked = true;
-    request.oncomplete = () => {
-      this.#outstanding -= length;
-      if (lent) this.#lent--;
-      if (!this.blocked || this.#lent > 0 || this.#outstanding > HIGH_WATER / 2 || this.closed) return;
-      this.blocked = false;
-      enterTurn();
-      this.owner.onDrain();
-      leaveTurn();
-    };
-  }
-}
-
-function onRead(this: StreamHandle): Buffer | undefined {
-  return this.owner?.received();
-}
-
-/** A request object is only kept by a write that could not finish at once, so one spare serves nearly all writes. */
-let spareRequest: WriteRequest | null = null;
-function takeRequest(streams: StreamBinding): WriteRequest {
-  spareRequest ??= new streams.WriteWrap();
-  return spareRequest;
-}
-
-/** The documented interface of `net.Socket`. */
-class StreamTransport extends Transport {
-  readonly ownsBuffer = false;
-  #outstanding = 0;
-
-  constructor(socket: Socket, owner: TransportOwner) {
-    super(socket, owner);
-    socket.pause();
-    socket.on('data', (bytes: Buffer) => {
-      enterTurn();
-      this.owner.onBytes(bytes, bytes.length);
-      leaveTurn();
-    });
-    socket.on('end', () => {
-      enterTurn();
-      this.owner.onEnd();
-      leaveTurn();
-    });
-  }
-
-  pause(): void {
-    this.socket.pause();
-  }
-
-  resume(): void {
-    this.socket.resume();
-  }
-
-  useOwnBuffer(): void {}
-  useSharedBuffer(): void {}
-
-  protected sendText(text: string): void {
-    this.#sent(text.length);
-    this.socket.write(text, 'latin1', () => this.#written(text.length));
-  }
-
-  protected sendBytes(bytes: Uint8Array): void {
-    this.#sent(bytes.length);
-    this.socket.write(bytes, () => this.#written(bytes.length));
-  }
-
-  #sent(length: number): void {
-    this.#outstanding += length;
-    if (this.#outstanding > HIGH_WATER) this.blocked = true;
-  }
-
-  #written(length: number): void {
-    this.#outstanding -= length;
-    if (!this.blocked || this.#outstanding > HIGH_WATER / 2 || this.closed) return;
-    this.blocked = false;
-    enterTurn();
-    this.owner.onDrain();
-    leaveTurn();
-  }
-}
-
-/** Takes over a connected socket that is not reading yet (`pauseOnConnect`); reading begins with `resume`. */
-export function openTransport(socket: Socket, owner: TransportOwner, raw = true): Transport {
-  const handle = (socket as unknown as { _handle: StreamHandle | null })._handle;
-  if (raw && binding !== null && handle !== null && typeof handle.useUserBuffer === 'function') {
-    return new RawTransport(socket, owner, handle, binding);
-  }
-  return new StreamTransport(socket, owner);
 }

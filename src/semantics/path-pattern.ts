@@ -161,23 +161,27 @@ function parseRegex(source: string): Parsed<RegexPattern> {
   if (!/^(?:\/|\(|\[|\.)/.test(anchored)) {
     return refuse('a regular expression covers the whole path', `Write \`~/${anchored}\`.`);
   }
-  const danger = riskOf(anchored);
+  const regex = parseWholeRegex(anchored);
+  if (!regex.ok) return regex;
+  const parameters = [...anchored.matchAll(/\(\?<([A-Za-z_]\w*)>/g)].map((match) => match[1] as string);
+  return accept({ kind: 'regex', regex: regex.value, parameters, shape: `~${anchored}` });
+}
+
+/** A regular expression over a whole text that somebody else chooses: what can run for ever is refused. */
+export function parseWholeRegex(source: string): Parsed<RegExp> {
+  const danger = riskOf(source);
   if (danger !== null) return danger;
-  let regex: RegExp;
   try {
-    regex = new RegExp(`^(?:${anchored})$`);
+    return accept(new RegExp(`^(?:${source})$`));
   } catch (error) {
     return refuse('this is not a regular expression', error instanceof Error ? `${error.message}.` : 'Correct it.');
   }
-  const parameters = [...anchored.matchAll(/\(\?<([A-Za-z_]\w*)>/g)].map((match) => match[1] as string);
-  return accept({ kind: 'regex', regex, parameters, shape: `~${anchored}` });
 }
 
-/** Refuses what can take exponential time on a path that someone chose for it. */
 function riskOf(source: string): ReturnType<typeof refuse> | null {
   const text = source.replaceAll(/\\./g, 'x').replaceAll(/\[[^\]]*\]/g, 'x');
   if (/\\[1-9k]/.test(source) || /\(\?<?[=!]/.test(text)) {
-    return refuse('back-references and look-around are not accepted in a path', 'Use plain groups.');
+    return refuse('back-references and look-around are not accepted here', 'Use plain groups.');
   }
   const open: boolean[] = [];
   let unbounded = 0;
@@ -198,8 +202,8 @@ function riskOf(source: string): ReturnType<typeof refuse> | null {
   }
   if (unbounded <= MAX_UNBOUNDED_QUANTIFIERS) return null;
   return refuse(
-    `a path repeats at most ${MAX_UNBOUNDED_QUANTIFIERS} things without bound`,
-    'Use bounds such as `{1,20}`, or several routes.',
+    `more than ${MAX_UNBOUNDED_QUANTIFIERS} repetitions without a bound can take for ever`,
+    'Use bounds such as `{1,20}`.',
   );
 }
 

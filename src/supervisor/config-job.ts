@@ -26,6 +26,8 @@ export interface KnownSeries {
 export interface ConfigAccepted {
   readonly ok: true;
   readonly settings: ProcessSettings;
+  /** Addresses for clients, as configured. */
+  readonly listen: readonly string[];
   /** The plan, serialised, in parts. */
   readonly parts: readonly SharedArrayBuffer[];
   readonly series: KnownSeries;

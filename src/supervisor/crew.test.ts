@@ -33,6 +33,7 @@ describe('crew', () => {
     crew = new Crew(
       {
         script: SCRIPT,
+        env: () => process.env,
         log: new ProcessLog((line) => lines.push(line), false),
         ticketKeys: Buffer.alloc(48),
         series: () => ({ routes: 1, upstreams: 1 }),

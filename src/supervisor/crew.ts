@@ -20,6 +20,8 @@ export interface CrewSettings {
 
 export interface CrewOptions {
   readonly script: URL;
+  /** Environment of new workers. */
+  env(): NodeJS.ProcessEnv;
   readonly log: ProcessLog;
   readonly ticketKeys: Uint8Array;
   /** How many series are in use, for clearing gauges. */
@@ -95,6 +97,10 @@ export class Crew {
     for (const worker of this.workers) worker.tell({ kind: 'ticketKeys', keys });
   }
 
+  reopenLogs(): void {
+    for (const worker of this.workers) worker.tell({ kind: 'reopenLogs' });
+  }
+
   /** New requests are still served; whoever asks for readiness learns that this process is going. */
   announceDrain(): void {
     this.#draining = true;
@@ -123,13 +129,16 @@ export class Crew {
     // A worker that ends here is replaced by one that starts with the new plan.
     await Promise.allSettled(serving.map((worker) => worker.commit(plan.version)));
     this.#fill();
-    for (const worker of this.serving.slice(settings.count)) void worker.leave(settings.drainTimeoutMs);
+    const owner = this.serving.find((worker) => worker.ownsUnixSockets);
+    const others = this.serving.filter((worker) => worker !== owner);
+    const kept = settings.count - (owner === undefined ? 0 : 1);
+    for (const worker of others.slice(kept)) void worker.leave(settings.drainTimeoutMs);
   }
 
   async #fresh(plan: PlanParcel, settings: CrewSettings): Promise<void> {
     const before = this.members;
     const earlierLeavers = [...this.workers].filter((worker) => worker.leaving);
-    const fresh = Array.from({ length: settings.count }, () => this.#spawn(settings));
+    const fresh = Array.from({ length: settings.count }, (_, index) => this.#spawn(settings, index === 0));
     try {
       await Promise.all(fresh.map((worker) => worker.started));
       await prepareAll(fresh, plan);
@@ -152,11 +161,17 @@ export class Crew {
     this.#watchdog.hangAfterMs = settings.hangAfterMs;
   }
 
-  #spawn(settings: CrewSettings): WorkerThread {
+  #spawn(settings: CrewSettings, ownsUnixSockets: boolean): WorkerThread {
     const cells = this.cells.take();
-    const boot: WorkerBoot = { id: this.#nextId++, ...cells, ticketKeys: this.#ticketKeys, draining: this.#draining };
+    const boot: WorkerBoot = {
+      id: this.#nextId++,
+      ...cells,
+      ticketKeys: this.#ticketKeys,
+      draining: this.#draining,
+      ownsUnixSockets,
+    };
     const worker = new WorkerThread(
-      { script: this.#options.script, maxHeapMegabytes: settings.maxHeapMegabytes },
+      { script: this.#options.script, env: this.#options.env(), maxHeapMegabytes: settings.maxHeapMegabytes },
       boot,
       (line) => this.#options.log.warn('worker', line, { worker: boot.id }),
     );
@@ -186,7 +201,8 @@ export class Crew {
   #fill(): void {
     if (this.#stopping) return;
     for (let missing = this.#settings.count - this.members.length; missing > 0; missing--) {
-      void this.#bringUp(this.#spawn(this.#settings));
+      const orphaned = !this.members.some((worker) => worker.ownsUnixSockets);
+      void this.#bringUp(this.#spawn(this.#settings, orphaned));
     }
   }
 
@@ -225,7 +241,7 @@ export class Crew {
     this.#options.log.warn('worker-full', `worker ${worker.id} is near its heap limit and is replaced`, {
       worker: worker.id,
     });
-    const came = await this.#bringUp(this.#spawn(this.#settings));
+    const came = await this.#bringUp(this.#spawn(this.#settings, worker.ownsUnixSockets));
     if (came) void worker.leave(this.#settings.drainTimeoutMs);
   }
 }

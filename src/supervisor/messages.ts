@@ -5,6 +5,8 @@ export interface WorkerBoot {
   readonly metrics: SharedArrayBuffer;
   readonly ticketKeys: Uint8Array;
   readonly draining: boolean;
+  /** A Unix socket cannot be shared, so one worker has it. */
+  readonly ownsUnixSockets: boolean;
 }
 
 /** A plan on its way: serialised once, in shared memory, in pieces that each take a few milliseconds to build. */
@@ -19,6 +21,8 @@ export type ToWorker =
   | { readonly kind: 'abandon'; readonly version: number }
   | { readonly kind: 'draining' }
   | { readonly kind: 'ticketKeys'; readonly keys: Uint8Array }
+  /** Log files were moved away: go on with new ones. */
+  | { readonly kind: 'reopenLogs' }
   /** Close the listeners, finish what is under way, then end. */
   | { readonly kind: 'leave' };
 

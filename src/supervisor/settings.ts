@@ -25,8 +25,6 @@ export interface AdminSettings {
 }
 
 const MEBIBYTE = 1024 * 1024;
-/** Where nothing is said: what the model fills in for `stateDir` gives way to the service manager's. */
-const DEFAULT_STATE_DIRECTORY = '.sluice';
 /** What `workers: 4` leaves unsaid; the same as the model says for the long form. */
 const DEFAULT_WORKER = { maxHeap: 1024 ** 3, hangAfter: 10_000 } as const;
 const DEFAULT_ADMIN = { host: '127.0.0.1', port: 9900, path: null } as const;
@@ -41,7 +39,7 @@ export function processSettings(
   const { workers, admin, drain } = value;
   const given = typeof workers === 'object' ? workers : { count: workers ?? 'auto', ...DEFAULT_WORKER };
   const directory = dirname(resolve(files[0] ?? '.'));
-  const configured = value.stateDir === DEFAULT_STATE_DIRECTORY ? null : resolve(directory, value.stateDir);
+  const configured = value.stateDir === undefined ? null : resolve(directory, value.stateDir);
   return {
     workers: given.count === 'auto' ? automaticWorkers() : given.count,
     maxHeapMegabytes: Math.round(given.maxHeap / MEBIBYTE),

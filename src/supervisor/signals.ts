@@ -4,7 +4,7 @@ import type { Supervisor } from './supervisor.ts';
 /** Process managers and terminals often send the same signal twice, by the process and by its group. */
 const SAME_SIGNAL_MS = 500;
 
-/** SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reloads. */
+/** SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reloads; SIGUSR2 opens log files anew. */
 export function obeySignals(supervisor: Supervisor, log: ProcessLog): void {
   let firstAt = 0;
   const stop = (signal: NodeJS.Signals, number: number): void => {
@@ -22,4 +22,5 @@ export function obeySignals(supervisor: Supervisor, log: ProcessLog): void {
   process.on('SIGTERM', (signal) => stop(signal, 15));
   process.on('SIGINT', (signal) => stop(signal, 2));
   process.on('SIGHUP', () => void supervisor.reload('signal'));
+  process.on('SIGUSR2', () => supervisor.crew.reopenLogs());
 }

@@ -21,8 +21,19 @@ export function wordsForPrepareFailure(error: unknown): string {
   return wordsForListenFailure(address ?? 'the address', code, message);
 }
 
-export function wordsForAdminFailure(settings: AdminSettings, code: string | undefined, message: string): string {
+export function wordsForAdminFailure(
+  settings: AdminSettings,
+  code: string | undefined,
+  message: string,
+  takeOver: boolean,
+): string {
   const address = formatAdminAddress(settings);
+  if (code === 'EADDRINUSE' && takeOver) {
+    return (
+      `nothing to take over from: what answers at the admin address ${address} is not a sluice with the token of this ` +
+      'configuration (another `stateDir`, another program?).'
+    );
+  }
   if (code === 'EADDRINUSE') {
     return (
       `the admin address ${address} is in use: another sluice runs, or another program has it. ` +

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -32,21 +32,12 @@ describe('state directory', () => {
     assert.equal(statSync(state.tokenFile).mode & 0o777, 0o600);
   });
 
-  it('knows the process that serves, and only while it lives', () => {
-    const state = new StateDirectory(parent);
-    assert.equal(state.readPid(), null);
-    state.writePid();
-    // Itself is not a process to take over from.
-    assert.equal(state.readPid(), null);
-    writeFileSync(join(parent, 'pid'), `${process.ppid}\n`);
-    assert.equal(state.readPid(), process.ppid);
-    state.removePid();
-    assert.ok(existsSync(join(parent, 'pid')), 'the file of another process stays');
-    writeFileSync(join(parent, 'pid'), '999999999\n');
-    assert.equal(state.readPid(), null);
-    state.writePid();
-    state.removePid();
-    assert.ok(!existsSync(join(parent, 'pid')));
+  it('keeps compiled code for workers once it is usable', () => {
+    const state = new StateDirectory(join(parent, 'state'));
+    assert.deepEqual(state.workerEnv({ A: '1' }), { A: '1' });
+    state.create();
+    assert.deepEqual(state.workerEnv({ A: '1' }), { A: '1', NODE_COMPILE_CACHE: join(parent, 'state', 'compiled') });
+    assert.deepEqual(state.workerEnv({ NODE_COMPILE_CACHE: '/x' }), { NODE_COMPILE_CACHE: '/x' });
   });
 
   it('is where the configuration or the service manager says, else beside the configuration', () => {

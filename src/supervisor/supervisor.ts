@@ -17,6 +17,10 @@ import type { WorkerThread } from './worker-thread.ts';
 export interface AdminFace {
   /** Rejects when the address cannot be had. */
   open(settings: AdminSettings): Promise<{ close(): Promise<void> }>;
+  /** A gateway that shares this one's state directory answers there. */
+  isOurs(settings: AdminSettings, token: string | null): Promise<boolean>;
+  /** Makes the gateway that answers there drain and end. */
+  sendAway(settings: AdminSettings, token: string | null): Promise<void>;
 }
 
 export interface SupervisorOptions {
@@ -73,6 +77,7 @@ export class Supervisor {
     this.crew = new Crew(
       {
         script: options.workerScript,
+        env: () => this.state.workerEnv(process.env),
         log: options.log,
         ticketKeys: this.#ticketKeys.current,
         series: () => ({ routes: this.#config.series.routes.length, upstreams: this.#config.series.upstreams.length }),
@@ -141,6 +146,22 @@ export class Supervisor {
     } catch {
       return;
     }
+    await this.#leave(timeoutMs);
+  }
+
+  /** The end of a process whose successor serves already: readiness and the admin address pass over at once. */
+  async handOver(): Promise<void> {
+    if (this.draining) return;
+    this.draining = true;
+    this.#log.info('take-over', 'another process serves; this one finishes what is under way');
+    this.#watcher.close();
+    const admin = this.#admin;
+    this.#admin = null;
+    await admin?.close();
+    await this.#leave(this.#config.settings.drain.timeoutMs);
+  }
+
+  async #leave(timeoutMs: number): Promise<void> {
     const cut = await this.crew.leave(timeoutMs);
     if (cut > 0) this.#log.warn('drain-timeout', `${cut} workers still had exchanges under way after ${timeoutMs} ms`);
     await this.#end(0);
@@ -158,19 +179,17 @@ export class Supervisor {
     const { settings } = this.#config;
     if (this.#config.rendered !== '') this.#log.warn('config', this.#config.rendered);
     this.#prepareState();
-    const predecessor = this.#options.takeOver ? this.state.readPid() : null;
-    await this.#openAdmin(settings.admin, predecessor !== null);
+    await this.#openAdmin(settings.admin);
     try {
       await this.crew.start(this.#parcel(this.#config, 1));
     } catch (error) {
       await this.#end(null);
       throw new StartError(wordsForPrepareFailure(error));
     }
-    if (!this.draining) this.#takeOver(predecessor);
+    if (settings.admin !== null && this.#admin === null) void this.#succeed(settings.admin);
   }
 
   #prepareState(): void {
-    if (this.#config.settings.admin === null) return;
     try {
       this.state.create();
       this.token = this.state.ensureToken();
@@ -179,46 +198,36 @@ export class Supervisor {
     }
   }
 
-  async #openAdmin(settings: AdminSettings | null, patient: boolean): Promise<void> {
+  /** Before any port is opened to clients: a second start by mistake would share them with the first. */
+  async #openAdmin(settings: AdminSettings | null): Promise<void> {
     if (settings === null) return;
     try {
       this.#admin = await this.#options.admin.open(settings);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      if (code === 'EADDRINUSE' && patient) {
-        void this.#awaitAdmin(settings);
-        return;
-      }
+      const { takeOver } = this.#options;
+      if (code === 'EADDRINUSE' && takeOver && (await this.#options.admin.isOurs(settings, this.token))) return;
       await this.#end(null);
-      throw new StartError(wordsForAdminFailure(settings, code, message));
+      throw new StartError(wordsForAdminFailure(settings, code, message, takeOver));
     }
   }
 
-  /** During a take-over the process before holds the admin address until it has drained. */
-  async #awaitAdmin(settings: AdminSettings): Promise<void> {
+  /** Sends the process before away, and takes the admin address when that has drained. */
+  async #succeed(settings: AdminSettings): Promise<void> {
+    this.#log.info('take-over', 'serving; the process before may go');
+    await this.#options.admin.sendAway(settings, this.token);
     while (!this.#ended && this.#admin === null) {
-      await sleep(ADMIN_RETRY_MS);
       try {
         this.#admin = await this.#options.admin.open(settings);
-        this.#log.info('admin', 'took over the admin address');
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') {
           this.#log.error('admin', `the admin API is off: ${(error as Error).message}`);
           return;
         }
+        await sleep(ADMIN_RETRY_MS);
       }
     }
-  }
-
-  #takeOver(predecessor: number | null): void {
-    if (this.#config.settings.admin !== null && this.token !== null) this.state.writePid();
-    if (predecessor === null) return;
-    this.#log.info('take-over', `serving; process ${predecessor} may go`);
-    try {
-      process.kill(predecessor, 'SIGTERM');
-    } catch {
-      // It went by itself meanwhile.
-    }
+    this.#log.info('take-over', 'the process before is gone');
   }
 
   async #reload(reasons: ReadonlySet<ReloadReason>): Promise<ReloadOutcome> {
@@ -286,7 +295,6 @@ export class Supervisor {
     this.crew.announceDrain();
     const others = [...this.crew.workers].filter((worker) => worker !== stuck);
     await Promise.all(others.map((worker) => worker.leave(this.#config.settings.drain.timeoutMs)));
-    this.state.removePid();
     // `process.exit` would wait for the thread; the platform sees the signal and starts anew.
     process.kill(process.pid, 'SIGKILL');
   }
@@ -298,7 +306,6 @@ export class Supervisor {
     this.#watcher.close();
     if (code === null) await this.crew.terminate();
     await this.#admin?.close();
-    this.state.removePid();
     if (code !== null) this.#options.ended(code);
   }
 }

@@ -10,6 +10,7 @@ const PREPARE_PATIENCE_MS = 60_000;
 
 export interface WorkerSettings {
   readonly script: URL;
+  readonly env: NodeJS.ProcessEnv;
   /** Upper bound of a worker's old generation in MiB. */
   readonly maxHeapMegabytes: number;
 }
@@ -39,6 +40,7 @@ interface Waiting {
 export class WorkerThread {
   readonly id: number;
   readonly bornAt = performance.now();
+  readonly ownsUnixSockets: boolean;
   readonly metrics: SharedArrayBuffer;
   readonly control: ControlCell;
   readonly started: Promise<void>;
@@ -57,12 +59,14 @@ export class WorkerThread {
 
   constructor(settings: WorkerSettings, boot: WorkerBoot, log: (line: string) => void) {
     this.id = boot.id;
+    this.ownsUnixSockets = boot.ownsUnixSockets;
     this.metrics = boot.metrics;
     this.control = new ControlCell(boot.control);
     this.#log = log;
     this.#thread = new Worker(settings.script, {
       name: `worker ${boot.id}`,
       workerData: boot,
+      env: settings.env,
       resourceLimits: { maxOldGenerationSizeMb: settings.maxHeapMegabytes },
     });
     const started = Promise.withResolvers<void>();

@@ -31,15 +31,20 @@ function refuse(message: string, remedy: string): { ok: false; message: string; 
 export function parseAddress(text: string): Parsed<SocketAddress> {
   if (text.startsWith('unix:')) {
     const path = text.slice(5);
-    if (!path.startsWith('/')) return refuse('the path of a Unix socket is absolute', 'Write for instance `unix:/run/sluice.sock`.');
+    if (!path.startsWith('/'))
+      return refuse('the path of a Unix socket is absolute', 'Write for instance `unix:/run/sluice.sock`.');
     return { ok: true, value: { text, host: null, port: 0, path } };
   }
-  if (/^https?:\/\//.test(text)) return refuse('this is a URL', `Write \`${text.replace(/^https?:\/\//, '').replace(/\/.*$/, '')}\`.`);
+  if (/^https?:\/\//.test(text))
+    return refuse('this is a URL', `Write \`${text.replace(/^https?:\/\//, '').replace(/\/.*$/, '')}\`.`);
   const match = /^(?:\[([^\]]+)\]|([^:[\]/\s]*)):(\d{1,5})$/.exec(text) ?? /^()()(\d{1,5})$/.exec(text);
   if (match === null) {
     if (isIP(text) === 6) return refuse('an address needs a port', `Write \`[${text}]:8080\`.`);
     if (/^[^:/\s]+$/.test(text)) return refuse('an address needs a port', `Write \`${text}:8080\`.`);
-    return refuse('this is not an address', 'Write for instance `127.0.0.1:8080`, `[::]:8080` or `unix:/run/sluice.sock`.');
+    return refuse(
+      'this is not an address',
+      'Write for instance `127.0.0.1:8080`, `[::]:8080` or `unix:/run/sluice.sock`.',
+    );
   }
   const [, ipv6, name] = match;
   const port = Number(match[3]);
@@ -55,17 +60,23 @@ export function parseAddress(text: string): Parsed<SocketAddress> {
 export function parseUpstreamUrl(text: string): Parsed<UpstreamUrl> {
   if (text.startsWith('unix:')) {
     const path = text.slice(5);
-    if (!path.startsWith('/')) return refuse('the path of a Unix socket is absolute', 'Write for instance `unix:/run/orders.sock`.');
+    if (!path.startsWith('/'))
+      return refuse('the path of a Unix socket is absolute', 'Write for instance `unix:/run/orders.sock`.');
     return { ok: true, value: { text, tls: false, host: 'localhost', port: 0, path, basePath: '' } };
   }
   const url = URL.parse(text);
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     const bare = /^[\w.-]+(?::\d+)?(?:\/\S*)?$/.test(text);
-    const remedy = bare ? `Write \`http://${text}\`.` : 'Write for instance `http://127.0.0.1:3000` or `unix:/run/app.sock`.';
+    const remedy = bare
+      ? `Write \`http://${text}\`.`
+      : 'Write for instance `http://127.0.0.1:3000` or `unix:/run/app.sock`.';
     return refuse('this is not the URL of a service', remedy);
   }
   if (url.username !== '' || url.password !== '') {
-    return refuse('a URL of a service carries no credentials', 'Set the `authorization` header with `request: { headers: … }`.');
+    return refuse(
+      'a URL of a service carries no credentials',
+      'Set the `authorization` header with `request: { headers: … }`.',
+    );
   }
   if (url.search !== '' || url.hash !== '') return refuse('a URL of a service has no query', 'End it with the path.');
   const tls = url.protocol === 'https:';

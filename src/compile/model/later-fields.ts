@@ -43,14 +43,15 @@ export const laterUpstreamShape = {
   breaker: breaker.optional().describe('Stop calling a failing service for a while.'),
   balance: balance.optional().describe('How calls are spread over the targets.'),
   health: health.optional().describe('Ask the targets whether they are well.'),
-  concurrency: z.union([count(1), z.looseObject({})]).optional().describe('Calls in flight.'),
+  concurrency: z
+    .union([count(1), z.looseObject({})])
+    .optional()
+    .describe('Calls in flight.'),
   credentials: z.looseObject({}).optional().describe('How the gateway identifies itself to the service.'),
 };
 
 const authMethod = z.looseObject({
-  jwt: z
-    .looseObject({ issuer: listOf(z.string()).optional(), audience: listOf(z.string()).optional() })
-    .optional(),
+  jwt: z.looseObject({ issuer: listOf(z.string()).optional(), audience: listOf(z.string()).optional() }).optional(),
   apiKey: z.looseObject({ header: z.string().optional(), query: z.string().optional() }).optional(),
   forwardAuth: z.looseObject({}).optional(),
   introspection: z.looseObject({}).optional(),
@@ -109,27 +110,57 @@ const fallback = listOf(
 /** Settings that routes inherit. Named maps are those that `namedMap` marks. */
 export const laterSettingShape = {
   auth: z
-    .union([
-      listOf(z.string()),
-      z.strictObject({ methods: listOf(z.string()), optional: z.boolean().default(false) }),
-    ])
+    .union([listOf(z.string()), z.strictObject({ methods: listOf(z.string()), optional: z.boolean().default(false) })])
     .optional()
     .describe('Entries of `auth` by which a caller may identify; a list means either. `public`: nobody has to.'),
-  authorize: z.union([z.literal(false), authorize]).optional().describe('What the caller must be or have.'),
-  limits: z.union([z.literal(false), namedMap(limit)]).optional().describe('How often, by name.'),
+  authorize: z
+    .union([z.literal(false), authorize])
+    .optional()
+    .describe('What the caller must be or have.'),
+  limits: z
+    .union([z.literal(false), namedMap(limit)])
+    .optional()
+    .describe('How often, by name.'),
   concurrency: z
     .union([z.literal(false), count(1), z.looseObject({})])
     .optional()
     .describe('Requests in flight.'),
-  identityToken: z.union([z.boolean(), z.looseObject({})]).optional().describe('Tell the service who calls, signed.'),
-  priority: z.union([z.string(), z.looseObject({})]).optional().describe('What goes first under overload.'),
-  cache: z.union([z.literal(false), cache]).optional().describe('Keep responses.'),
-  fallback: z.union([z.literal(false), fallback]).optional().describe('What to answer when the target fails.'),
-  compress: z.union([z.boolean(), z.looseObject({})]).optional().describe('Compress responses.'),
-  retry: z.union([z.literal(false), retry]).optional().describe('Try again where that is safe.'),
-  breaker: z.union([z.literal(false), breaker]).optional().describe('Stop calling a failing service for a while.'),
-  mirror: z.union([z.literal(false), z.looseObject({})]).optional().describe('Send a copy somewhere else.'),
-  fault: z.union([z.literal(false), z.looseObject({})]).optional().describe('Make requests fail, for drills.'),
+  identityToken: z
+    .union([z.boolean(), z.looseObject({})])
+    .optional()
+    .describe('Tell the service who calls, signed.'),
+  priority: z
+    .union([z.string(), z.looseObject({})])
+    .optional()
+    .describe('What goes first under overload.'),
+  cache: z
+    .union([z.literal(false), cache])
+    .optional()
+    .describe('Keep responses.'),
+  fallback: z
+    .union([z.literal(false), fallback])
+    .optional()
+    .describe('What to answer when the target fails.'),
+  compress: z
+    .union([z.boolean(), z.looseObject({})])
+    .optional()
+    .describe('Compress responses.'),
+  retry: z
+    .union([z.literal(false), retry])
+    .optional()
+    .describe('Try again where that is safe.'),
+  breaker: z
+    .union([z.literal(false), breaker])
+    .optional()
+    .describe('Stop calling a failing service for a while.'),
+  mirror: z
+    .union([z.literal(false), z.looseObject({})])
+    .optional()
+    .describe('Send a copy somewhere else.'),
+  fault: z
+    .union([z.literal(false), z.looseObject({})])
+    .optional()
+    .describe('Make requests fail, for drills.'),
 };
 
 export const composeSchema = mapOf(

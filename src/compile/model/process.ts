@@ -36,7 +36,9 @@ const workers = z.union([
   z.literal('auto'),
   z.strictObject({
     count: z.union([count(1, 1024), z.literal('auto')]).default('auto'),
-    maxHeap: size({ min: 32 * 1024 * 1024 }).default(1024 ** 3).describe('A worker above 80 % of it is replaced.'),
+    maxHeap: size({ min: 32 * 1024 * 1024 })
+      .default(1024 ** 3)
+      .describe('A worker above 80 % of it is replaced.'),
     hangAfter: duration({ min: 1000 }).default(10_000).describe('A worker that is silent for so long is replaced.'),
   }),
 ]);
@@ -54,12 +56,18 @@ const connections = z.strictObject({
   headTimeout: duration({ min: 100 }).default(10_000).describe('Until a request head is complete: 408.'),
   bodyTimeout: duration({ min: 100 }).default(30_000).describe('Longest pause inside a request body: 408.'),
   idleTimeout: duration({ min: 100 }).default(65_000).describe('Longest pause between two requests.'),
-  writeTimeout: duration({ min: 100 }).default(60_000).describe('Longest time that a client may leave a response untaken.'),
+  writeTimeout: duration({ min: 100 })
+    .default(60_000)
+    .describe('Longest time that a client may leave a response untaken.'),
   halfCloseTimeout: duration({ min: 100 })
     .default(30_000)
     .describe('How long an answer is worked on after the client ended its sending side.'),
-  maxHead: size({ min: 1024, max: 1024 * 1024 }).default(32 * 1024).describe('Largest request head: 431.'),
-  maxTarget: size({ min: 256, max: 1024 * 1024 }).default(8 * 1024).describe('Longest path and query: 414.'),
+  maxHead: size({ min: 1024, max: 1024 * 1024 })
+    .default(32 * 1024)
+    .describe('Largest request head: 431.'),
+  maxTarget: size({ min: 256, max: 1024 * 1024 })
+    .default(8 * 1024)
+    .describe('Longest path and query: 414.'),
   maxFields: count(8, 10_000).default(100).describe('How many header fields a request may have: 431.'),
   maxRequests: count(1).default(100_000).describe('Requests on one connection before it is closed.'),
   max: count(1).default(16_384).describe('Open connections of one worker.'),

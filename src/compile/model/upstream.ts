@@ -46,7 +46,8 @@ const settings = {
   tls: tls.optional().describe('How `https:` targets are spoken to.'),
   hostHeader: z
     .string()
-    .min(1)
+    .regex(/^[A-Za-z0-9._~:[\]-]+$/)
+    .meta({ expects: '`preserve`, `target` or a host' })
     .default('preserve')
     .describe('What `Host` says to the service: `preserve` the client’s, `target` for the URL’s, or this text.'),
   proxyProtocol: z

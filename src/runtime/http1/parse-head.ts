@@ -1,3 +1,4 @@
+import '../../base/buffer.ts';
 import { errors, type GatewayError } from '../../base/gateway-error.ts';
 import { fieldName, HeaderBlock, hashByte } from '../../base/headers.ts';
 
@@ -80,6 +81,7 @@ export class MessageHead {
   status = 0;
   /** 10 or 11. */
   version = 11;
+  /** In lower case: hosts are compared without regard to it (RFC 9110, 4.2.3). */
   host = '';
   hosts = 0;
   /** -1: no Content-Length. */
@@ -387,18 +389,23 @@ function readSpecial(
       head.chunked = true;
       headers.receive(hash, nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, true);
       return true;
-    case special.host:
+    case special.host: {
       head.hosts++;
+      head.host = bytes.latin1Slice(valueStart, valueEnd);
+      let upper = false;
       for (let p = valueStart; p < valueEnd; p++) {
-        if (((classes[bytes[p] as number] as number) & HOST) === 0) {
+        const byte = bytes[p] as number;
+        if (((classes[byte] as number) & HOST) === 0) {
           fail(head, errors.malformedRequest);
           return false;
         }
+        if (byte >= 65 && byte <= 90) upper = true;
       }
-      head.host = bytes.latin1Slice(valueStart, valueEnd);
+      if (upper) head.host = head.host.toLowerCase();
       // The call's authority is written instead.
       headers.receive(hash, nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, true);
       return true;
+    }
     case special.connection:
       readConnection(bytes.latin1Slice(valueStart, valueEnd), head);
       headers.receive(hash, nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, true);

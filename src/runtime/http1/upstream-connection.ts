@@ -30,7 +30,7 @@ export interface ConnectionPool {
 
 const contentLength = fieldName('content-length');
 const LAST_CHUNK = '0\r\n\r\n';
-/** Bodies past this size get a read buffer of their own. */
+/** Bodies with more than this still to come get a read buffer of their own. */
 const LARGE_BODY = 65_536;
 
 /** One HTTP/1.1 connection to an endpoint: one call at a time, then back to its pool. */
@@ -223,7 +223,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
     if (framing === 'chunked') {
       this.#decoder ??= new ChunkedDecoder();
       this.#decoder.reset();
-    } else if (head.contentLength > LARGE_BODY && framing === 'length') {
+    } else if (framing === 'length' && head.contentLength - (end - at) > LARGE_BODY) {
       this.transport.useOwnBuffer();
     }
     sink.head(new ResponseHead(status, head.headers, framing, framing === 'length' ? head.contentLength : -1));
@@ -244,7 +244,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
       chunk.end = at + take;
       chunk.payload = take;
       this.#remaining -= take;
-      if (take >= LARGE_BODY) this.transport.useOwnBuffer();
+      if (take >= LARGE_BODY && this.#remaining !== 0) this.transport.useOwnBuffer();
       this.#deliver(sink, chunk);
       if (this.#framing === 'length' && this.#remaining === 0 && this.#sink === sink)
         this.#complete(null, at + take === end);

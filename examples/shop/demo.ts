@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { startIdentityProvider } from './identity-provider.ts';
+import { startServices } from './services.ts';
+
+/** `npm run demo`: the shop's services, an identity provider, and the gateway on `sluice.yaml` in front of them. */
+
+const here = import.meta.dirname;
+const root = resolve(here, '../..');
+const configs = ['sluice.yaml', 'demo.yaml'].map((file) => join(here, file)).filter(existsSync);
+const gateway = 'http://127.0.0.1:8080';
+const admin = 'http://127.0.0.1:9900';
+
+async function untilReady(): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const ready = await fetch(`${admin}/health/ready`).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (ready) return;
+    await new Promise((wake) => setTimeout(wake, 100));
+  }
+  throw new Error('the gateway did not become ready within 10 s');
+}
+
+function show(title: string, ...commands: string[]): void {
+  console.log(`\n  # ${title}`);
+  for (const command of commands) console.log(`  ${command}`);
+}
+
+try {
+  const services = await startServices();
+  const provider = await startIdentityProvider();
+  const child = spawn(
+    process.execPath,
+    [join(root, 'bin/sluice.js'), 'start', ...configs.flatMap((file) => ['-c', file])],
+    {
+      stdio: 'inherit',
+      env: { ...process.env, SLUICE_DEMO: '1' },
+    },
+  );
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill('SIGTERM'));
+  child.on('exit', (code) => process.exit(code ?? 0));
+  await untilReady();
+
+  console.log(`\nThe shop is open.\n\n  gateway   ${gateway}\n  admin     ${admin}  (/metrics, /health/ready)`);
+  console.log(`  identity  ${provider.issuer}`);
+  for (const { name, url } of services) console.log(`  service   ${url}  ${name}`);
+  console.log(`\n  TOKEN=${await provider.token('42')}`);
+  show('routing: one catalog, two instances by weight', `curl -i ${gateway}/v1/catalog/items`);
+  show(
+    'HEAD follows GET; an unknown path and a wrong method are problem details',
+    `curl -I ${gateway}/v1/catalog/1`,
+    `curl -i ${gateway}/nowhere`,
+    `curl -i -X DELETE ${gateway}/v1/catalog/1`,
+  );
+  show(
+    'a match list: /v2/search goes to the catalog, with x-beta to the next orders service',
+    `curl -i '${gateway}/v2/search?q=lamp'`,
+    `curl -i -H 'x-beta: 1' ${gateway}/v2/search`,
+  );
+  show('a deprecated path redirects, and says until when', `curl -i ${gateway}/legacy/catalog/items`);
+  show(
+    'CORS is answered here',
+    `curl -i -X OPTIONS -H 'Origin: https://shop.example' -H 'Access-Control-Request-Method: GET' ${gateway}/v1/catalog/items`,
+  );
+  show(
+    'who may: a caller with a token, by scope and subject',
+    `curl -i -H "Authorization: Bearer $TOKEN" ${gateway}/v1/users/42`,
+  );
+  show(
+    'what would happen, and why, offline',
+    `npx sluice explain GET ${gateway}/v1/orders/7 -c examples/shop/sluice.yaml`,
+  );
+  show('numbers', `curl -s ${admin}/metrics | grep sluice_http_requests_total`);
+  console.log('\nCtrl-C ends it.\n');
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}

@@ -1,0 +1,97 @@
+import type { KeyPath } from '../config/key-path.ts';
+import type { Fact, Hooks, PolicyModule, RouteFacts } from '../plan/policy.ts';
+import { unwrittenFacts } from './chain.ts';
+import type { CheckContext } from './check-context.ts';
+import type { CheckedRoute } from './check-routes.ts';
+import { valueAt } from './inherit.ts';
+import type { GatewayDocument, PolicyUse } from './plan-document.ts';
+import { PolicyCompiler, type UseProblem } from './policy-compiler.ts';
+
+const noLog = { write: (): void => undefined };
+
+/** Compiles every use of a policy as a worker will, for what the policies themselves find wrong with their options. */
+export class PolicyCheck {
+  readonly #context: CheckContext;
+  readonly #compiler: PolicyCompiler;
+  readonly #settled = new Set<string>();
+  #route: CheckedRoute | null = null;
+
+  constructor(modules: readonly PolicyModule[], uses: readonly PolicyUse[], context: CheckContext) {
+    this.#context = context;
+    this.#compiler = new PolicyCompiler(modules, uses, {
+      log: noLog,
+      logTo: () => noLog,
+      problem: (problem) => this.#report(problem),
+    });
+  }
+
+  check(route: CheckedRoute, gateway: Pick<GatewayDocument, 'name'>): void {
+    const { document, reads } = route;
+    const id = document.uses.join(' ');
+    if (reads.length === 0 && this.#settled.has(id)) return;
+    this.#route = route;
+    const facts: RouteFacts = {
+      name: document.name,
+      gateway: gateway.name,
+      pattern: document.path,
+      parameters: route.key.pattern.parameters,
+    };
+    let isShared = true;
+    const all: Hooks[] = [];
+    const owners: number[] = [];
+    for (const [position, use] of document.uses.entries()) {
+      const { hooks, shared } = this.#compile(use, facts);
+      isShared &&= shared;
+      all.push(...hooks);
+      for (const _ of hooks) owners.push(position);
+    }
+    if (document.target.kind === 'unmatched') return;
+    // A refused route asks for an identity that nobody can establish yet; it answers before anything reads it.
+    const given: Fact[] = document.target.kind === 'refused' ? ['identity'] : [];
+    const missing = unwrittenFacts(all, given, reads);
+    for (const { index, fact } of missing) this.#reportFact(fact, index < 0 ? null : (owners[index] ?? 0), route);
+    if (isShared && missing.length === 0) this.#settled.add(id);
+  }
+
+  #compile(use: number, facts: RouteFacts): ReturnType<PolicyCompiler['hooks']> {
+    try {
+      return this.#compiler.hooks(use, facts);
+    } catch (error) {
+      const path = this.#sources(use)[0] ?? [];
+      const message = `this policy failed to compile: ${error instanceof Error ? error.message : String(error)}`;
+      this.#context.keyError('policy-failed', message, 'Correct the policy.', path);
+      return { hooks: [], shared: false };
+    }
+  }
+
+  #report({ use, severity, code, message, remedy, path }: UseProblem): void {
+    const route = this.#route;
+    // Settings of a gateway may need a parameter that a request without a route has not: the policy is left out there.
+    if (route === null || route.document.target.kind === 'unmatched') return;
+    const sources = this.#sources(use);
+    const { loaded } = this.#context;
+    const source = sources.find((each) => valueAt(loaded.value, [...each, ...path]) !== undefined) ?? sources[0] ?? [];
+    const isInherited =
+      source.length < route.path.length || source.some((key, i) => i < route.path.length && key !== route.path[i]);
+    const where = isInherited && severity === 'error' ? ` (for the route \`${route.document.name}\`)` : '';
+    this.#context.add(severity, code, message + where, remedy, loaded.origins.place([...source, ...path]));
+  }
+
+  #reportFact(fact: Fact, position: number | null, route: CheckedRoute): void {
+    const path: KeyPath = position === null ? route.path : (route.useSources[position]?.[0] ?? route.path);
+    const name = `\`${fact}\``;
+    const remedy =
+      fact === 'identity'
+        ? 'Add `auth` to the route.'
+        : fact === 'requestId'
+          ? 'Add `requestId: true`.'
+          : 'Add a policy that writes it.';
+    const message = `this needs ${name}, which nothing earlier on the route \`${route.document.name}\` finds out`;
+    this.#context.keyError('missing-fact', message, remedy, path);
+  }
+
+  #sources(use: number): readonly KeyPath[] {
+    const position = this.#route?.document.uses.indexOf(use) ?? -1;
+    return this.#route?.useSources[position] ?? [];
+  }
+}

@@ -1,0 +1,266 @@
+import type { KeyPath } from '../config/key-path.ts';
+import type { Fact } from '../plan/policy.ts';
+import { parseRouteKey, type RouteKey } from '../semantics/path-pattern.ts';
+import type { CheckContext } from './check-context.ts';
+import { checkMatch, isConditional } from './check-match.ts';
+import { checkAuth, errorPagesOf, missingFor, reportLoss, warnLater } from './check-settings.ts';
+import { checkTarget } from './check-targets.ts';
+import type { UpstreamTable } from './check-upstreams.ts';
+import { type EffectiveSettings, noSettings, overlaySettings } from './inherit.ts';
+import { Interner } from './interner.ts';
+import type { DocumentValue, GatewayValue, RouteObject, RouteValue, Settings } from './model/document.ts';
+import { matchShape, routeShape } from './model/route.ts';
+import type { PolicyUse, RouteDocument, TargetDocument } from './plan-document.ts';
+
+/** A route with what only the check and `explain` want to know. */
+export interface CheckedRoute {
+  readonly document: RouteDocument;
+  readonly key: RouteKey;
+  /** Where it stands. */
+  readonly path: KeyPath;
+  /** Its position in its list of alternatives, or -1. */
+  readonly alternative: number;
+  /** Aligned with `document.uses`: where the options stand, the nearest first. */
+  readonly useSources: readonly (readonly KeyPath[])[];
+  /** What its target reads of what policies find out. */
+  readonly reads: readonly Fact[];
+  readonly owner: string | null;
+  readonly runbook: string | null;
+  readonly tags: readonly string[];
+}
+
+type RouteUses = Pick<RouteDocument, 'uses'> & Pick<CheckedRoute, 'useSources'>;
+
+const OWN_KEYS = new Set([...Object.keys(routeShape), ...Object.keys(matchShape)]);
+const GATEWAY_KEYS = new Set(['hosts', 'routes']);
+export const UNMATCHED = 'unmatched';
+const unmatchedKey: RouteKey = {
+  methods: null,
+  path: '',
+  pattern: { kind: 'segments', literals: [''], wildcard: true, parameters: [], shape: '/*' },
+};
+
+/** Reads routes gateway by gateway: inheritance, targets, references, names. */
+export class RouteChecker {
+  readonly routes: CheckedRoute[] = [];
+  readonly uses = new Interner<PolicyUse>();
+  readonly errorPages = new Interner<ReturnType<typeof errorPagesOf>>();
+  readonly #context: CheckContext;
+  readonly #upstreams: UpstreamTable;
+  readonly #presets: Readonly<Record<string, Settings>>;
+  readonly #presetNames: ReadonlySet<string>;
+  readonly #auth: ReadonlySet<string>;
+  readonly #named: ReadonlyMap<string, readonly KeyPath[]>;
+  /** Policies in the order of the registry. */
+  readonly #policies: ReadonlyMap<string, number>;
+  readonly #defaults: EffectiveSettings;
+  readonly #usesBySettings = new WeakMap<EffectiveSettings, RouteUses>();
+  #groups = 0;
+
+  constructor(
+    document: DocumentValue,
+    upstreams: UpstreamTable,
+    policies: readonly string[],
+    named: ReadonlyMap<string, readonly KeyPath[]>,
+    context: CheckContext,
+  ) {
+    this.#context = context;
+    this.#upstreams = upstreams;
+    this.#presets = document.presets ?? {};
+    this.#presetNames = context.namesIn('presets');
+    this.#auth = context.namesIn('auth');
+    this.#named = named;
+    this.#policies = new Map(policies.map((name, index) => [name, index]));
+    for (const [name, settings] of Object.entries(this.#presets)) warnLater(settings, ['presets', name], context);
+    const defaults = document.defaults ?? {};
+    warnLater(defaults, ['defaults'], context);
+    this.#defaults = this.#over(noSettings, defaults, ['defaults']);
+  }
+
+  /** All routes of a gateway, and the route that answers what none of them matches. */
+  gateway(index: number, name: string, value: GatewayValue, path: KeyPath, routesPath: KeyPath): CheckedRoute {
+    const own = settingsOf(value, GATEWAY_KEYS);
+    warnLater(own, path, this.#context);
+    const base = this.#over(this.#defaults, own, path);
+    const withPresets = new Map<string, EffectiveSettings>();
+    const names = new Map<string, KeyPath>();
+    for (const [key, route] of Object.entries(value.routes ?? {})) {
+      this.#key(index, name, key, route, [...routesPath, key], base, withPresets, names);
+    }
+    return this.#unmatched(index, base, path);
+  }
+
+  #key(
+    gateway: number,
+    gatewayName: string,
+    text: string,
+    value: RouteValue,
+    path: KeyPath,
+    base: EffectiveSettings,
+    withPresets: Map<string, EffectiveSettings>,
+    names: Map<string, KeyPath>,
+  ): void {
+    const context = this.#context;
+    const parsed = parseRouteKey(text);
+    if (!parsed.ok) {
+      context.keyError('wrong-route', parsed.message, parsed.remedy, path);
+      return;
+    }
+    const key = parsed.value;
+    const isList = Array.isArray(value);
+    const group = this.#groups++;
+    for (const [position, each] of (isList ? value : [value]).entries()) {
+      const route: RouteObject = typeof each === 'string' ? { to: each } : each;
+      const at = isList ? [...path, position] : path;
+      const made = key.methods === null ? key.path : `${key.methods.join(',')} ${key.path}`;
+      const name = route.name ?? (isList && position > 0 ? `${made} #${position + 1}` : made);
+      this.#checkName(name, gatewayName, route, at, names);
+      const checked = this.#route(gateway, group, name, key, route, typeof each === 'string', at, base, withPresets);
+      this.routes.push({ ...checked, alternative: isList ? position : -1 });
+    }
+  }
+
+  #checkName(name: string, gateway: string, route: RouteObject, path: KeyPath, names: Map<string, KeyPath>): void {
+    const at = route.name === undefined ? path : [...path, 'name'];
+    const before = names.get(name);
+    if (before !== undefined) {
+      const message = `the name \`${name}\` is taken in the gateway \`${gateway}\``;
+      this.#context.keyError('duplicate-name', message, 'Give one of them another `name`.', at, [before]);
+    } else if (name === UNMATCHED) {
+      const message = `\`${UNMATCHED}\` is the name of what no route matches`;
+      this.#context.keyError('reserved-name', message, 'Choose another name.', at);
+    }
+    names.set(name, at);
+  }
+
+  #route(
+    gateway: number,
+    group: number,
+    name: string,
+    key: RouteKey,
+    route: RouteObject,
+    isShort: boolean,
+    path: KeyPath,
+    base: EffectiveSettings,
+    withPresets: Map<string, EffectiveSettings>,
+  ): Omit<CheckedRoute, 'alternative'> {
+    const context = this.#context;
+    const own = isShort ? {} : settingsOf(route, OWN_KEYS);
+    warnLater(own, path, context);
+    const settings = this.#over(this.#withPresets(route.use, path, base, withPresets), own, path);
+    checkAuth(settings, path, this.#auth, context);
+    // A short route is its target: what is wrong with it stands where the route stands.
+    const { target, reads } = isShort
+      ? this.#shortTarget(route.to as string, path)
+      : checkTarget(route, path, key.pattern.parameters, this.#upstreams, context);
+    const missing = missingFor(settings);
+    const match = route.match === undefined ? null : checkMatch(route.match, [...path, 'match'], context);
+    const { uses, useSources } = this.#usesOf(settings);
+    const document: RouteDocument = {
+      gateway,
+      name,
+      series: 0,
+      group,
+      methods: key.methods,
+      path: key.path,
+      match: isConditional(match) ? match : null,
+      target: missing.length === 0 ? target : refusedFor(target, missing),
+      uses,
+      ...this.#plainSettings(settings),
+    };
+    const { owner = null, runbook = null, tags = [] } = route;
+    return { document, key, path, useSources, reads, owner, runbook, tags };
+  }
+
+  #shortTarget(to: string, path: KeyPath): { target: TargetDocument; reads: readonly Fact[] } {
+    const upstream = this.#upstreams.resolve(to, path);
+    if (upstream < 0) return { target: { kind: 'refused', missing: ['the target'] }, reads: [] };
+    const what = this.#upstreams.missing(upstream);
+    const target: TargetDocument =
+      what === null ? { kind: 'upstream', upstream } : { kind: 'refused', missing: [what] };
+    return { target, reads: [] };
+  }
+
+  #withPresets(
+    use: readonly string[] | undefined,
+    path: KeyPath,
+    base: EffectiveSettings,
+    known: Map<string, EffectiveSettings>,
+  ): EffectiveSettings {
+    if (use === undefined || use.length === 0) return base;
+    for (const name of use) {
+      if (this.#presetNames.has(name)) continue;
+      this.#context.unknownName('unknown-preset', 'preset', name, this.#presetNames, [...path, 'use']);
+    }
+    const id = use.join('\n');
+    let settings = known.get(id);
+    if (settings === undefined) {
+      settings = base;
+      for (const name of use) settings = this.#over(settings, this.#presets[name] ?? {}, ['presets', name]);
+      known.set(id, settings);
+    }
+    return settings;
+  }
+
+  #unmatched(gateway: number, base: EffectiveSettings, path: KeyPath): CheckedRoute {
+    const { uses, useSources } = this.#usesOf(base);
+    const document: RouteDocument = {
+      gateway,
+      name: UNMATCHED,
+      series: 0,
+      group: -1,
+      methods: null,
+      path: '',
+      match: null,
+      target: { kind: 'unmatched' },
+      uses,
+      ...this.#plainSettings(base),
+      timeout: 0,
+    };
+    const rest = { key: unmatchedKey, alternative: -1, reads: [], owner: null, runbook: null, tags: [] };
+    return { document, path, useSources, ...rest };
+  }
+
+  #over(base: EffectiveSettings, settings: Settings, path: KeyPath): EffectiveSettings {
+    return overlaySettings(base, { settings, path }, this.#named, (loss) => reportLoss(loss, this.#context));
+  }
+
+  #usesOf(settings: EffectiveSettings): RouteUses {
+    const known = this.#usesBySettings.get(settings);
+    if (known !== undefined) return known;
+    const found: { order: number; use: number; sources: readonly KeyPath[] }[] = [];
+    for (const [policy, { value, sources }] of settings) {
+      const order = this.#policies.get(policy);
+      if (order === undefined) continue;
+      found.push({ order, use: this.uses.indexOf(policy, value, () => ({ policy, options: value })), sources });
+    }
+    found.sort((one, other) => one.order - other.order);
+    const made = { uses: found.map(({ use }) => use), useSources: found.map(({ sources }) => sources) };
+    this.#usesBySettings.set(settings, made);
+    return made;
+  }
+
+  #plainSettings(settings: EffectiveSettings) {
+    const value = (name: string): unknown => settings.get(name)?.value;
+    const pages = value('errors');
+    return {
+      errorPages:
+        pages === undefined
+          ? -1
+          : this.errorPages.indexOf('errors', pages, () => errorPagesOf(pages as Parameters<typeof errorPagesOf>[0])),
+      timeout: (value('timeout') as number | undefined) ?? 0,
+      upgrade: value('upgrade') !== 'refused',
+      allowEncodedSlashes: value('allowEncodedSlashes') === true,
+    };
+  }
+}
+
+function settingsOf(value: Settings, others: ReadonlySet<string>): Settings {
+  const settings: Record<string, unknown> = {};
+  for (const key of Object.keys(value)) if (!others.has(key)) settings[key] = value[key];
+  return settings;
+}
+
+function refusedFor(target: TargetDocument, missing: readonly string[]): TargetDocument {
+  return { kind: 'refused', missing: target.kind === 'refused' ? [...target.missing, ...missing] : missing };
+}

@@ -1,0 +1,122 @@
+import type { KeyPath } from '../config/key-path.ts';
+import type { CheckContext } from './check-context.ts';
+import type { EffectiveSettings, Loss } from './inherit.ts';
+import { valueAt } from './inherit.ts';
+import { isAvailable, isPublic, laterSettings } from './later.ts';
+import type { ErrorPagesValue } from './model/route.ts';
+import type { ErrorPageDocument, ErrorPagesDocument } from './plan-document.ts';
+
+/**
+ * Settings whose loss leaves a route less protected than its surroundings. `whole`: only when it is turned off; `parts`:
+ * also when a replacement says less than what it replaces.
+ */
+const PROTECTION: Readonly<Record<string, 'whole' | 'parts'>> = {
+  authorize: 'parts',
+  concurrency: 'whole',
+  cors: 'whole',
+  ipRules: 'parts',
+  limits: 'parts',
+  securityHeaders: 'whole',
+  sizeLimits: 'parts',
+};
+/** Says how a protection works, not how much of it there is. */
+const MANNERS = new Set(['report']);
+
+export function reportLoss(loss: Loss, context: CheckContext): void {
+  const { setting, keys, path, from } = loss;
+  const kind = PROTECTION[setting];
+  if (kind === undefined) return;
+  if (keys === null) {
+    const remedy = 'Leave it out to keep the inherited one.';
+    context.keyWarning('protection-removed', `this turns \`${setting}\` off`, remedy, path, [from]);
+    return;
+  }
+  const lost = keys.filter((key) => !MANNERS.has(key));
+  if (kind === 'whole' || lost.length === 0) return;
+  const list = lost.map((key) => `\`${key}\``).join(' and ');
+  const turnedOff = lost.every((key) => valueAt(context.loaded.value, [...path, key]) === false);
+  if (turnedOff) {
+    const at = [...path, lost[0] as string];
+    const remedy = 'Leave it out to keep the inherited one.';
+    context.keyWarning('protection-removed', `this turns ${list} of \`${setting}\` off`, remedy, at, [from]);
+  } else {
+    const remedy = `Repeat ${list} here if it should hold.`;
+    const message = `this replaces the inherited \`${setting}\` whole, and ${list} with it`;
+    context.keyWarning('protection-removed', message, remedy, path, [from]);
+  }
+}
+
+/** One warning for each place that says what cannot be done yet. */
+export function warnLater(settings: Readonly<Record<string, unknown>>, path: KeyPath, context: CheckContext): void {
+  for (const [setting, { effect, what }] of Object.entries(laterSettings)) {
+    const inside = setting.split('.');
+    const value = valueAt(settings, inside);
+    if (isAvailable(setting, value)) continue;
+    const remedy = effect === 'refused' ? 'Routes with it answer 501.' : 'Routes work without it.';
+    context.keyWarning('not-available-yet', `${what} is not available yet`, remedy, [...path, ...inside]);
+  }
+}
+
+/** Why a route with these settings cannot run yet: nothing runs without the protection that it asks for. */
+export function missingFor(settings: EffectiveSettings): string[] {
+  const missing: string[] = [];
+  for (const [setting, { effect, what }] of Object.entries(laterSettings)) {
+    if (effect === 'ignored') continue;
+    const [name = '', ...inside] = setting.split('.');
+    if (!isAvailable(setting, valueAt(settings.get(name)?.value, inside))) missing.push(what);
+  }
+  return missing;
+}
+
+/** Secure by omission: once there are ways to identify, a route names one or says `public`. */
+export function checkAuth(
+  settings: EffectiveSettings,
+  routePath: KeyPath,
+  methods: ReadonlySet<string>,
+  context: CheckContext,
+): void {
+  const auth = settings.get('auth');
+  if (auth === undefined) {
+    if (methods.size === 0) return;
+    const remedy = `Add \`auth: ${[...methods][0]}\`, or \`auth: public\` if nobody has to identify.`;
+    context.keyError('auth-missing', 'this route says nothing about who may call it', remedy, routePath);
+    return;
+  }
+  if (isPublic(auth.value)) return;
+  const at = auth.sources[0] ?? routePath;
+  const names = Array.isArray(auth.value) ? auth.value : (auth.value as { methods: string[] }).methods;
+  for (const name of names as string[]) {
+    if (name === 'public') {
+      const remedy = 'Use `{ methods: …, optional: true }` to let anonymous callers pass.';
+      context.error('auth-public', '`public` stands alone', remedy, at);
+    } else if (!methods.has(name)) {
+      context.unknownName('unknown-auth', 'entry of `auth`', name, methods, at);
+    }
+  }
+}
+
+export function errorPagesOf(value: ErrorPagesValue): ErrorPagesDocument {
+  const pages: (readonly [string, ErrorPageDocument])[] = [];
+  for (const [key, page] of Object.entries(value)) {
+    if (page === false) continue;
+    if (typeof page === 'string') pages.push([key, { headers: [['content-type', TEXT]], body: page }]);
+    else pages.push([key, { ...contentOf(page) }]);
+  }
+  return pages;
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+
+/** Header fields and text of a fixed body; `content-type` follows from how it is written. */
+export function contentOf(given: {
+  body?: string | undefined;
+  json?: unknown;
+  headers?: Readonly<Record<string, string>> | undefined;
+}): ErrorPageDocument {
+  const headers = Object.entries(given.headers ?? {});
+  const body = given.json === undefined ? (given.body ?? null) : JSON.stringify(given.json);
+  if (body !== null && !headers.some(([name]) => name === 'content-type')) {
+    headers.unshift(['content-type', given.json === undefined ? TEXT : 'application/json']);
+  }
+  return { headers, body };
+}

@@ -1,0 +1,235 @@
+import type { Problem } from '../base/problem.ts';
+import { checkDocument } from '../config/check.ts';
+import type { LoadedConfig } from '../config/document.ts';
+import type { KeyPath } from '../config/key-path.ts';
+import { sortProblems } from '../config/sort-problems.ts';
+import type { PolicyModule } from '../plan/policy.ts';
+import { checkConflicts } from './check-conflicts.ts';
+import { CheckContext } from './check-context.ts';
+import { checkHost } from './check-match.ts';
+import { PolicyCheck } from './check-policies.ts';
+import { checkListeners, connectionLimits, forwardingOf, itemPath } from './check-process.ts';
+import { type CheckedRoute, RouteChecker } from './check-routes.ts';
+import { UpstreamTable } from './check-upstreams.ts';
+import { namedMapsIn } from './inherit.ts';
+import { isAvailable, laterSections } from './later.ts';
+import { type DocumentValue, documentSchema, type GatewayValue } from './model/document.ts';
+import type { ProcessValue } from './model/process.ts';
+import { settingShape } from './model/route.ts';
+import { soundPart } from './partial.ts';
+import type { GatewayDocument, PlanDocument } from './plan-document.ts';
+import { loadUserPolicies } from './user-policies.ts';
+
+export interface CheckOptions {
+  /** The policies that are part of the gateway. */
+  readonly registry: readonly PolicyModule[];
+}
+
+export interface CheckedConfig {
+  /** Null as soon as there is one error. */
+  readonly document: PlanDocument | null;
+  /** What the configuration says about the process; null with the document. */
+  readonly process: ProcessValue | null;
+  /** The loader's, the schema's and the check's, by file and line. */
+  readonly problems: readonly Problem[];
+  /** Absolute paths of certificates and the like. */
+  readonly dataFiles: readonly string[];
+  /** Absolute paths of users' policies and handlers. */
+  readonly codeFiles: readonly string[];
+  /** Users' policies, as loaded. */
+  readonly userPolicies: readonly PolicyModule[];
+  /** Aligned with `document.routes`: what `explain` wants to know besides. */
+  readonly routes: readonly CheckedRoute[];
+  /** Aligned with `document.gateways`. */
+  readonly unmatched: readonly CheckedRoute[];
+  readonly loaded: LoadedConfig;
+}
+
+interface GatewaySource {
+  readonly name: string;
+  readonly value: GatewayValue;
+  readonly path: KeyPath;
+  readonly routesPath: KeyPath;
+}
+
+/** For hosts that no gateway names. */
+const NOWHERE = 'unknown-host';
+/** For `routes` without a gateway. */
+const DEFAULT_GATEWAY = 'default';
+const RESERVED: ReadonlyMap<string, string> = new Map([
+  [NOWHERE, 'what no gateway answers for'],
+  [DEFAULT_GATEWAY, 'the routes outside `gateways`'],
+]);
+
+/** Holds a loaded configuration against the model and resolves it into the document of a plan, with everything wrong at once. */
+export async function checkConfig(loaded: LoadedConfig, { registry }: CheckOptions): Promise<CheckedConfig> {
+  const context = new CheckContext(loaded);
+  const user = loaded.complete ? await loadUserPolicies(registry, context) : { modules: [], files: [] };
+  const modules = [...registry, ...user.modules];
+  const schema = documentSchema(modules);
+  const { value, problems } = checkDocument(loaded, schema);
+  const sound = value ?? (loaded.complete ? soundPart(schema, loaded.value) : null);
+  const rest = { userPolicies: user.modules, loaded };
+  if (sound === null) return refused([...problems, ...context.problems], context, rest);
+  const checked = resolve(sound, modules, user.files, context);
+  const all = sortProblems(withoutDoubles([...problems, ...context.problems]));
+  if (value === null || all.some(({ severity }) => severity === 'error')) return refused(all, context, rest);
+  const files = { dataFiles: context.dataFiles, codeFiles: context.codeFiles };
+  return { ...checked, process: value, problems: all, ...files, ...rest };
+}
+
+function refused(
+  problems: readonly Problem[],
+  context: CheckContext,
+  rest: Pick<CheckedConfig, 'userPolicies' | 'loaded'>,
+): CheckedConfig {
+  const files = { dataFiles: context.dataFiles, codeFiles: context.codeFiles };
+  return {
+    document: null,
+    process: null,
+    problems: sortProblems(problems),
+    ...files,
+    routes: [],
+    unmatched: [],
+    ...rest,
+  };
+}
+
+/** A policy may warn in its own words of what `later.ts` knows too. */
+function withoutDoubles(problems: readonly Problem[]): Problem[] {
+  const at = ({ place }: Problem): string => `${place?.file}:${place?.line} ${place?.path}`;
+  const said = new Set(problems.filter(({ code }) => code === 'not-available').map(at));
+  return problems.filter((problem) => problem.code !== 'not-available-yet' || !said.has(at(problem)));
+}
+
+function resolve(
+  value: DocumentValue,
+  modules: readonly PolicyModule[],
+  policyFiles: readonly string[],
+  context: CheckContext,
+): Pick<CheckedConfig, 'document' | 'routes' | 'unmatched'> {
+  warnSections(value, context);
+  checkReferences(value, context);
+  const upstreams = new UpstreamTable(value.upstreams ?? {}, context);
+  const named = new Map<string, readonly KeyPath[]>();
+  for (const { name, schema } of modules) named.set(name, namedMapsIn(schema));
+  for (const [name, schema] of Object.entries(settingShape)) named.set(name, namedMapsIn(schema));
+  const policies = modules.map(({ name }) => name);
+  const checker = new RouteChecker(value, upstreams, policies, named, context);
+  const sources = gatewaySources(value);
+  const gateways: GatewayDocument[] = [];
+  const unmatched: CheckedRoute[] = [];
+  const add = ({ name, value: gateway, path, routesPath }: GatewaySource, hosts: readonly string[]): void => {
+    const route = checker.gateway(gateways.length, name, gateway, path, routesPath);
+    unmatched.push(route);
+    gateways.push({ name, hosts, unmatched: route.document });
+  };
+  const hosts = new HostCheck(context);
+  for (const source of sources) add(source, hosts.of(source));
+  let otherwise = hosts.catchAll;
+  if (otherwise < 0) {
+    otherwise = gateways.length;
+    add({ name: NOWHERE, value: {}, path: [], routesPath: [] }, []);
+  }
+  checkConflicts(checker.routes, gateways, context);
+  const policyCheck = new PolicyCheck(modules, checker.uses.items, context);
+  for (const route of checker.routes) policyCheck.check(route, gateways[route.document.gateway] ?? { name: '' });
+  const document: PlanDocument = {
+    version: 0,
+    listeners: checkListeners(value.listen, context),
+    limits: connectionLimits(value),
+    forwarding: forwardingOf(value),
+    trustedProxies: value.trustedProxies,
+    policyFiles,
+    upstreams: upstreams.options,
+    uses: checker.uses.items,
+    errorPages: checker.errorPages.items,
+    gateways,
+    otherwise,
+    routes: checker.routes.map(({ document }) => document),
+  };
+  return { document, routes: checker.routes, unmatched };
+}
+
+function warnSections(value: DocumentValue, context: CheckContext): void {
+  for (const [section, { effect, what }] of Object.entries(laterSections)) {
+    if (isAvailable(section, value[section as keyof DocumentValue])) continue;
+    const remedy = effect === 'refused' ? 'Routes that need it answer 501.' : 'The gateway works without it.';
+    context.keyWarning('not-available-yet', `${what} is not available yet`, remedy, [section]);
+  }
+}
+
+/** Names in sections that point at other sections. */
+function checkReferences(value: DocumentValue, context: CheckContext): void {
+  const plans = context.namesIn('plans');
+  const methods = context.namesIn('auth');
+  const checkPlan = (plan: string | undefined, path: KeyPath): void => {
+    if (plan !== undefined && !plans.has(plan)) context.unknownName('unknown-plan', 'plan', plan, plans, path);
+  };
+  for (const [name, method] of Object.entries(value.auth ?? {})) {
+    checkPlan(method.plan, ['auth', name, 'plan']);
+    if (name !== 'public') continue;
+    context.keyError('reserved-name', '`public` means that nobody has to identify', 'Choose another name.', [
+      'auth',
+      name,
+    ]);
+  }
+  for (const [name, consumer] of Object.entries(value.consumers ?? {})) {
+    checkPlan(consumer.plan, ['consumers', name, 'plan']);
+    for (const method of Object.keys(consumer.keys ?? {})) {
+      if (methods.has(method)) continue;
+      const path = ['consumers', name, 'keys', method];
+      context.unknownName('unknown-auth', 'entry of `auth`', method, methods, path, true);
+    }
+  }
+}
+
+function gatewaySources(value: DocumentValue): GatewaySource[] {
+  const sources = Object.entries(value.gateways ?? {}).map(([name, gateway]): GatewaySource => {
+    const path = ['gateways', name];
+    return { name, value: gateway, path, routesPath: [...path, 'routes'] };
+  });
+  const { routes } = value;
+  if (routes !== undefined)
+    sources.push({ name: DEFAULT_GATEWAY, value: { routes }, path: [], routesPath: ['routes'] });
+  return sources;
+}
+
+/** The hosts of the gateways, each of which belongs to one. */
+class HostCheck {
+  /** Index of the gateway for all other hosts, or -1. */
+  catchAll = -1;
+  readonly #context: CheckContext;
+  readonly #owners = new Map<string, KeyPath>();
+  #index = 0;
+
+  constructor(context: CheckContext) {
+    this.#context = context;
+  }
+
+  of({ name, value, path }: GatewaySource): string[] {
+    const index = this.#index++;
+    const given = value.hosts ?? ['*'];
+    const at = (position: number): KeyPath =>
+      value.hosts === undefined ? path : itemPath(this.#context, [...path, 'hosts'], position);
+    if (path.length > 0 && RESERVED.has(name)) {
+      const message = `\`${name}\` is the name of ${RESERVED.get(name)}`;
+      this.#context.keyError('reserved-name', message, 'Choose another name.', path);
+    }
+    const hosts: string[] = [];
+    for (const [position, text] of given.entries()) {
+      const host = checkHost(text, at(position), this.#context);
+      if (host === null) continue;
+      const before = this.#owners.get(host);
+      if (before !== undefined) {
+        const what = host === '*' ? 'all other hosts' : `\`${host}\``;
+        const remedy = host === '*' ? 'Give one of them `hosts`.' : 'Leave it to one gateway.';
+        this.#context.keyError('host-tie', `two gateways answer for ${what}`, remedy, at(position), [before]);
+      }
+      this.#owners.set(host, at(position));
+      if (host === '*') this.catchAll = index;
+      else hosts.push(host);
+    }
+    return hosts;
+  }
+}

@@ -1,0 +1,307 @@
+import { HeaderBlock } from '../base/headers.ts';
+import type { Dispatch } from '../plan/call.ts';
+import { type Gateway, HostTable } from '../plan/host-table.ts';
+import type { ErrorPages, Plan, Route } from '../plan/plan.ts';
+import type { Hooks, LogSink, PolicyModule, RequestHook, RouteFacts } from '../plan/policy.ts';
+import type { Alternative, RouteTree } from '../plan/route-tree.ts';
+import { RouteTreeBuilder } from '../plan/route-tree-builder.ts';
+import { compileTemplate } from '../plan/template.ts';
+import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
+import { AddressSet, parseNetwork } from '../semantics/cidr.ts';
+import { parsePathPattern } from '../semantics/path-pattern.ts';
+import { type Chain, composeChain } from './chain.ts';
+import { compileConditions } from './conditions.ts';
+import { withDeadline } from './deadline.ts';
+import type { ErrorPagesDocument, PlanDocument, PlanPart, PolicyUse, RouteDocument } from './plan-document.ts';
+import { PolicyCompiler } from './policy-compiler.ts';
+import type { Lease, Resources } from './resources.ts';
+import {
+  neverDispatched,
+  redirectTo,
+  refuseMissing,
+  refuseUnmatched,
+  respondReady,
+  respondWith,
+  weighted,
+  withoutUpgrade,
+} from './targets.ts';
+
+/** What a plan is made with, beside its document. */
+export interface PlanPorts {
+  /** The policies that are part of the gateway. */
+  readonly registry: readonly PolicyModule[];
+  /** One for the life of the worker. */
+  readonly upstreams: Resources<UpstreamOptions, Upstream>;
+  /** Loads a user's policy. */
+  policy(file: string): PolicyModule | Promise<PolicyModule>;
+  /** Loads a user's handler; `upstream` finds those of this plan by name. */
+  handler(file: string, upstream: (name: string) => Upstream | null): Dispatch | Promise<Dispatch>;
+  readonly log: LogSink;
+  logTo(file: string): LogSink;
+  /** False while draining, and until everything that readiness waits for is there. */
+  ready(): boolean;
+}
+
+type Head = Omit<PlanDocument, 'upstreams' | 'uses' | 'routes'>;
+
+interface GatewayDraft {
+  readonly builder: RouteTreeBuilder;
+  tree: RouteTree | null;
+}
+
+/** Steps of work between two yields: each takes some ten microseconds. */
+const STEPS_A_SLICE = 20;
+
+/** Makes the plan of a worker from the parts of a document: `add` them all, `load`, then run `build` slice by slice. */
+export class PlanBuilder {
+  readonly #ports: PlanPorts;
+  #head: Head | null = null;
+  readonly #upstreamOptions: UpstreamOptions[] = [];
+  readonly #uses: PolicyUse[] = [];
+  readonly #documents: RouteDocument[] = [];
+  readonly #userPolicies: PolicyModule[] = [];
+  readonly #handlers = new Map<string, Dispatch>();
+  readonly #leases: Lease<Upstream>[] = [];
+  readonly #upstreamByName = new Map<string, Upstream>();
+  readonly #chains = new Map<string, Chain>();
+
+  constructor(ports: PlanPorts) {
+    this.#ports = ports;
+  }
+
+  add(part: PlanPart): void {
+    switch (part.kind) {
+      case 'head':
+        this.#head = part;
+        break;
+      case 'upstreams':
+        this.#upstreamOptions.push(...part.upstreams);
+        break;
+      case 'uses':
+        this.#uses.push(...part.uses);
+        break;
+      case 'routes':
+        this.#documents.push(...part.routes);
+        break;
+    }
+  }
+
+  /** Loads users' modules. Rejects with what their loading threw. */
+  async load(): Promise<void> {
+    for (const file of this.#headPart().policyFiles) this.#userPolicies.push(await this.#ports.policy(file));
+    const find = (name: string): Upstream | null => this.#upstreamByName.get(name) ?? null;
+    for (const { target } of this.#documents) {
+      if (target.kind !== 'handler' || this.#handlers.has(target.file)) continue;
+      this.#handlers.set(target.file, await this.#ports.handler(target.file, find));
+    }
+  }
+
+  /** Yields every few hundred microseconds. Whoever stops early calls `return`, which gives back what is held. */
+  *build(): Generator<void, Plan> {
+    let isComplete = false;
+    try {
+      const plan = yield* this.#build();
+      isComplete = true;
+      return plan;
+    } finally {
+      if (!isComplete) this.#release();
+    }
+  }
+
+  *#build(): Generator<void, Plan> {
+    const head = this.#headPart();
+    for (const [index, options] of this.#upstreamOptions.entries()) {
+      const lease = this.#ports.upstreams.acquire(options);
+      this.#leases.push(lease);
+      this.#upstreamByName.set(options.name, lease.resource);
+      if (index % STEPS_A_SLICE === STEPS_A_SLICE - 1) yield;
+    }
+    const compiler = new PolicyCompiler([...this.#ports.registry, ...this.#userPolicies], this.#uses, {
+      log: this.#ports.log,
+      logTo: (file) => this.#ports.logTo(file),
+      // `check` has reported it with its place; here nobody reads it.
+      problem: () => undefined,
+    });
+    const pages = head.errorPages.map(compileErrorPages);
+    const drafts = head.gateways.map((): GatewayDraft => ({ builder: new RouteTreeBuilder(), tree: null }));
+    yield* this.#addRoutes(drafts, head, compiler, pages);
+    const gateways: Gateway[] = [];
+    for (const [index, { name, unmatched }] of head.gateways.entries()) {
+      const draft = drafts[index] as GatewayDraft;
+      const tree = yield* draft.builder.build();
+      draft.tree = tree;
+      const route = this.#route(unmatched, [], name, compiler, pages, refuseUnmatched(draft));
+      gateways.push({ name, tree, unmatched: route });
+      yield;
+    }
+    return {
+      version: head.version,
+      hosts: hostTable(head, gateways),
+      limits: head.limits,
+      forwarding: head.forwarding,
+      trustedProxies: addressSet(head.trustedProxies),
+      listeners: head.listeners,
+      release: () => this.#release(),
+    };
+  }
+
+  *#addRoutes(
+    drafts: readonly GatewayDraft[],
+    head: Head,
+    compiler: PolicyCompiler,
+    pages: readonly ErrorPages[],
+  ): Generator<void, void> {
+    const documents = this.#documents;
+    let alternatives: Alternative[] = [];
+    for (const [index, document] of documents.entries()) {
+      const parsed = parsePathPattern(document.path);
+      if (!parsed.ok) throw new Error(`${document.path}: ${parsed.message}`);
+      const gateway = head.gateways[document.gateway]?.name ?? '';
+      const stop = document.target.kind === 'refused' ? refuseMissing : null;
+      alternatives.push({
+        route: this.#route(document, parsed.value.parameters, gateway, compiler, pages, stop),
+        methods: document.match?.methods ?? null,
+        when: document.match === null ? null : compileConditions(document.match),
+      });
+      if (documents[index + 1]?.group !== document.group) {
+        drafts[document.gateway]?.builder.add(parsed.value, { methods: document.methods, alternatives });
+        alternatives = [];
+      }
+      if (index % STEPS_A_SLICE === STEPS_A_SLICE - 1) yield;
+    }
+  }
+
+  #route(
+    document: RouteDocument,
+    parameters: readonly string[],
+    gateway: string,
+    compiler: PolicyCompiler,
+    pages: readonly ErrorPages[],
+    stop: RequestHook | null,
+  ): Route {
+    const { name, path: pattern, series, allowEncodedSlashes } = document;
+    const chain = this.#chain(document.uses, { name, gateway, pattern, parameters }, compiler, stop);
+    return {
+      series,
+      name,
+      gateway,
+      pattern,
+      parameters,
+      request: chain.request,
+      requestBody: chain.requestBody,
+      dispatch: stop === null ? this.#dispatch(document, parameters, chain) : neverDispatched,
+      response: chain.response,
+      responseBody: chain.responseBody,
+      done: chain.done,
+      answersPreflight: chain.answersPreflight,
+      errorPages: document.errorPages < 0 ? null : (pages[document.errorPages] ?? null),
+      maxBody: chain.maxBody,
+      allowEncodedSlashes,
+    };
+  }
+
+  /** Routes with equal policies that look at nothing of their own share one chain. */
+  #chain(uses: readonly number[], facts: RouteFacts, compiler: PolicyCompiler, stop: RequestHook | null): Chain {
+    const key = stop === null ? uses.join(' ') : stop === refuseMissing ? `${uses.join(' ')} refused` : null;
+    const known = key === null ? undefined : this.#chains.get(key);
+    if (known !== undefined) return known;
+    let isShared = true;
+    const hooks: Hooks[] = [];
+    for (const use of uses) {
+      const compiled = compiler.hooks(use, facts);
+      isShared &&= compiled.shared;
+      hooks.push(...compiled.hooks);
+    }
+    const chain = composeChain(hooks, stop);
+    if (isShared && key !== null) this.#chains.set(key, chain);
+    return chain;
+  }
+
+  #dispatch(document: RouteDocument, parameters: readonly string[], chain: Chain): Dispatch {
+    let dispatch = this.#target(document, parameters);
+    const { layers } = chain;
+    const deadline = document.timeout;
+    // Innermost first; the route's own time limit is the outermost of the `deadline` layer.
+    for (let i = (layers?.length ?? 0) - 1; i >= 0; i--) {
+      const hook = layers?.[i];
+      if (hook !== undefined && !isOutsideDeadline(hook.layer)) dispatch = hook.wrap(dispatch);
+    }
+    if (deadline > 0) dispatch = withDeadline(deadline, dispatch);
+    for (let i = (layers?.length ?? 0) - 1; i >= 0; i--) {
+      const hook = layers?.[i];
+      if (hook !== undefined && isOutsideDeadline(hook.layer)) dispatch = hook.wrap(dispatch);
+    }
+    return dispatch;
+  }
+
+  #target({ target, upgrade }: RouteDocument, parameters: readonly string[]): Dispatch {
+    switch (target.kind) {
+      case 'upstream':
+        return this.#upstream(target.upstream, upgrade);
+      case 'weighted':
+        return weighted(
+          target.upstreams.map((index) => this.#upstream(index, upgrade)),
+          target.weights,
+        );
+      case 'redirect': {
+        const { template, problem } = compileTemplate(target.to, 'url', parameters);
+        if (template === null) throw new Error(problem.message);
+        return redirectTo(template, target.status, target.keepQuery);
+      }
+      case 'respond':
+        return respondWith(target.status, target.headers, target.body);
+      case 'ready':
+        return respondReady(() => this.#ports.ready());
+      case 'handler':
+        return this.#handlers.get(target.file) ?? neverDispatched;
+      case 'refused':
+      case 'unmatched':
+        return neverDispatched;
+    }
+  }
+
+  #upstream(index: number, upgrade: boolean): Dispatch {
+    const upstream = this.#leases[index]?.resource;
+    if (upstream === undefined) throw new Error(`there is no upstream ${index}`);
+    return upgrade && upstream.options.upgrade ? upstream.dispatch : withoutUpgrade(upstream.dispatch);
+  }
+
+  #headPart(): Head {
+    if (this.#head === null) throw new Error('the head of the plan is missing');
+    return this.#head;
+  }
+
+  #release(): void {
+    for (const lease of this.#leases) lease.release();
+  }
+}
+
+function isOutsideDeadline(layer: string): boolean {
+  return layer === 'fallback' || layer === 'cache' || layer === 'transform' || layer === 'mirror';
+}
+
+function compileErrorPages(pages: ErrorPagesDocument): ErrorPages {
+  return new Map(
+    pages.map(([key, { headers, body }]) => [
+      key,
+      { headers: headers.length === 0 ? null : HeaderBlock.of(headers), body },
+    ]),
+  );
+}
+
+function hostTable(head: Head, gateways: readonly Gateway[]): HostTable {
+  const exact = new Map<string, Gateway>();
+  const suffixes = new Map<string, Gateway>();
+  for (const [index, { hosts }] of head.gateways.entries()) {
+    const gateway = gateways[index] as Gateway;
+    for (const host of hosts) {
+      if (host.startsWith('*.')) suffixes.set(host.slice(1), gateway);
+      else exact.set(host, gateway);
+    }
+  }
+  return new HostTable(exact, suffixes, gateways[head.otherwise] as Gateway);
+}
+
+function addressSet(networks: readonly string[]): AddressSet {
+  return new AddressSet(networks.map(parseNetwork).flatMap((parsed) => (parsed.ok ? [parsed.value] : [])));
+}

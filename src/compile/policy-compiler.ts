@@ -1,0 +1,162 @@
+import type { Problem } from '../base/problem.ts';
+import type { Exchange, Slot } from '../plan/exchange.ts';
+import type { CompileEnv, Hooks, LogSink, PolicyModule, RouteFacts } from '../plan/policy.ts';
+import { compileTemplate, type Template, type TemplatePlace } from '../plan/template.ts';
+import type { PolicyUse } from './plan-document.ts';
+
+/** Something that a policy says about its options while it is compiled. */
+export interface UseProblem {
+  readonly use: number;
+  readonly route: RouteFacts;
+  readonly severity: Problem['severity'];
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+  /** Inside the options. */
+  readonly path: readonly (string | number)[];
+}
+
+export interface PolicyPorts {
+  readonly log: LogSink;
+  logTo(file: string): LogSink;
+  problem(problem: UseProblem): void;
+}
+
+export interface CompiledUse {
+  readonly hooks: readonly Hooks[];
+  /** Equal for every route that uses it. */
+  readonly shared: boolean;
+}
+
+/** How much of a route the compiled hooks depend on. */
+type Tie = 'none' | 'parameters' | 'route';
+
+/** A value in an exchange, at the same index for every use of one policy: a route uses a policy once. */
+class IndexedSlot<T> implements Slot<T> {
+  readonly #index: number;
+
+  constructor(index: number) {
+    this.#index = index;
+  }
+
+  get(exchange: Exchange): T | undefined {
+    return exchange.slots === null ? undefined : (exchange.slots[this.#index] as T | undefined);
+  }
+
+  set(exchange: Exchange, value: T): void {
+    exchange.slots ??= [];
+    // Filled in order, so that the array never becomes sparse.
+    while (exchange.slots.length < this.#index) exchange.slots.push(undefined);
+    exchange.slots[this.#index] = value;
+  }
+}
+
+/** Compiles policies once per distinct options, unless they look at their route. */
+export class PolicyCompiler {
+  readonly #modules: ReadonlyMap<string, PolicyModule>;
+  readonly #uses: readonly PolicyUse[];
+  readonly #ports: PolicyPorts;
+  readonly #compiled = new Map<number | string, CompiledUse>();
+  readonly #ties = new Map<number, Tie>();
+  readonly #slots = new Map<string, number>();
+
+  constructor(modules: readonly PolicyModule[], uses: readonly PolicyUse[], ports: PolicyPorts) {
+    this.#modules = new Map(modules.map((module) => [module.name, module]));
+    this.#uses = uses;
+    this.#ports = ports;
+  }
+
+  hooks(use: number, route: RouteFacts): CompiledUse {
+    const tie = this.#ties.get(use);
+    if (tie !== undefined && tie !== 'route') {
+      const known = this.#compiled.get(tie === 'none' ? use : `${use} ${route.parameters.join(' ')}`);
+      if (known !== undefined) return known;
+    }
+    return this.#compile(use, route);
+  }
+
+  #compile(use: number, route: RouteFacts): CompiledUse {
+    const { policy, options } = this.#uses[use] as PolicyUse;
+    const module = this.#modules.get(policy);
+    if (module === undefined) throw new Error(`there is no policy ${policy}`);
+    const env = new Env(use, policy, route, this.#ports, this.#slots);
+    const made = module.compile(options, env);
+    const hooks = made === null ? [] : Array.isArray(made) ? made : [made];
+    const compiled = { hooks, shared: env.tie === 'none' };
+    const before = this.#ties.get(use) ?? 'none';
+    // A use can look at the route under one set of names only: the strongest tie that was ever seen holds.
+    const tie = before === 'route' || env.tie === 'route' ? 'route' : before === 'parameters' ? before : env.tie;
+    this.#ties.set(use, tie);
+    if (tie !== 'route') this.#compiled.set(tie === 'none' ? use : `${use} ${route.parameters.join(' ')}`, compiled);
+    return compiled;
+  }
+}
+
+class Env implements CompileEnv {
+  tie: Tie = 'none';
+  readonly log: LogSink;
+  readonly #use: number;
+  readonly #policy: string;
+  readonly #route: RouteFacts;
+  readonly #ports: PolicyPorts;
+  readonly #slots: Map<string, number>;
+  #slotsTaken = 0;
+
+  constructor(use: number, policy: string, route: RouteFacts, ports: PolicyPorts, slots: Map<string, number>) {
+    this.#use = use;
+    this.#policy = policy;
+    this.#route = route;
+    this.#ports = ports;
+    this.#slots = slots;
+    this.log = ports.log;
+  }
+
+  get route(): RouteFacts {
+    this.tie = 'route';
+    return this.#route;
+  }
+
+  logTo(file: string): LogSink {
+    return this.#ports.logTo(file);
+  }
+
+  slot<T>(): Slot<T> {
+    const key = `${this.#policy} ${this.#slotsTaken++}`;
+    let index = this.#slots.get(key);
+    if (index === undefined) {
+      index = this.#slots.size;
+      this.#slots.set(key, index);
+    }
+    return new IndexedSlot<T>(index);
+  }
+
+  template(text: string, place: TemplatePlace, path: readonly (string | number)[]): Template {
+    const compiled = compileTemplate(text, place, this.#route.parameters);
+    if (compiled.template !== null) {
+      if (compiled.template.usesParameters && this.tie === 'none') this.tie = 'parameters';
+      return compiled.template;
+    }
+    // Which names exist depends on the route, so the same options may be right elsewhere.
+    if (this.tie === 'none') this.tie = 'parameters';
+    const { code, message, remedy } = compiled.problem;
+    this.problem('error', code, message, remedy, path);
+    return emptyTemplate();
+  }
+
+  problem(
+    severity: Problem['severity'],
+    code: string,
+    message: string,
+    remedy: string,
+    path: readonly (string | number)[],
+  ): void {
+    this.#ports.problem({ use: this.#use, route: this.#route, severity, code, message, remedy, path });
+  }
+}
+
+/** Stands in for one that does not compile, so that one run finds every problem. */
+function emptyTemplate(): Template {
+  const { template } = compileTemplate('', 'text', []);
+  if (template === null) throw new Error('the empty text is a template');
+  return template;
+}

@@ -1,0 +1,114 @@
+import { Buffer } from 'node:buffer';
+import { errors } from '../base/gateway-error.ts';
+import { fieldName, HeaderBlock } from '../base/headers.ts';
+import { Chunk, type Dispatch, ResponseHead, type Sink } from '../plan/call.ts';
+import type { RequestHook } from '../plan/policy.ts';
+import { Reply } from '../plan/reply.ts';
+import type { RouteTree } from '../plan/route-tree.ts';
+import type { Template } from '../plan/template.ts';
+import { dateValue } from '../runtime/reply.ts';
+
+/** The ends of dispatch chains that answer here. They speak through the sink, so that every layer works around them. */
+
+const date = fieldName('date');
+const location = fieldName('location');
+const contentLength = fieldName('content-length');
+
+/** Picks by weight, anew for each call. Weights that are zero get nothing. */
+export function weighted(dispatches: readonly Dispatch[], weights: readonly number[]): Dispatch {
+  const bounds: number[] = [];
+  let total = 0;
+  for (const weight of weights) {
+    total += weight;
+    bounds.push(total);
+  }
+  return (call, sink) => {
+    const point = Math.random() * total;
+    let i = 0;
+    while (point >= (bounds[i] as number)) i++;
+    (dispatches[i] as Dispatch)(call, sink);
+  };
+}
+
+export function withoutUpgrade(next: Dispatch): Dispatch {
+  return (call, sink) => {
+    call.upgrade = null;
+    next(call, sink);
+  };
+}
+
+export function respondWith(
+  status: number,
+  headers: readonly (readonly [string, string])[],
+  body: string | null,
+): Dispatch {
+  const fixed = HeaderBlock.of(headers);
+  const bytes = Buffer.from(body ?? '');
+  // RFC 9110, 8.6 and 15.4.5: these never have content.
+  const isBodyless = status === 204 || status === 304;
+  if (!isBodyless) fixed.set(contentLength, String(bytes.length));
+  return (_call, sink) => send(sink, status, fixed, isBodyless ? null : bytes);
+}
+
+function send(sink: Sink, status: number, fixed: HeaderBlock, bytes: Buffer | null): void {
+  const headers = fixed.clone();
+  headers.set(date, dateValue());
+  sink.head(new ResponseHead(status, headers, bytes === null ? 'none' : 'length', bytes === null ? -1 : bytes.length));
+  if (bytes !== null && bytes.length > 0) {
+    const chunk = new Chunk(bytes);
+    chunk.end = chunk.payload = bytes.length;
+    chunk.stable = true;
+    sink.data(chunk);
+  }
+  sink.end(null);
+}
+
+export function respondReady(isReady: () => boolean): Dispatch {
+  const yes = respondWith(
+    200,
+    [
+      ['content-type', 'text/plain; charset=utf-8'],
+      ['cache-control', 'no-store'],
+    ],
+    'ready\n',
+  );
+  return (call, sink) => (isReady() ? yes(call, sink) : sink.fail(errors.notReady));
+}
+
+export function redirectTo(template: Template, status: number, keepQuery: boolean): Dispatch {
+  return ({ exchange }, sink) => {
+    const to = exchange === null ? undefined : template.render(exchange);
+    if (exchange === null || to === undefined) {
+      sink.fail(errors.missingValue);
+      return;
+    }
+    const { query } = exchange;
+    const headers = new HeaderBlock();
+    headers.add(location, keepQuery && query !== '' ? `${to}${to.includes('?') ? '&' : '?'}${query}` : to);
+    headers.add(contentLength, '0');
+    headers.add(date, dateValue());
+    sink.head(new ResponseHead(status, headers, 'length', 0));
+    sink.end(null);
+  };
+}
+
+/** For routes whose answer is settled before a dispatch. */
+export const neverDispatched: Dispatch = (_call, sink) => sink.fail(errors.internal);
+
+/** Stands behind the preflight phase: nothing of a protection that does not exist is left out by going on. */
+export const refuseMissing: RequestHook = {
+  phase: 'identify',
+  run: () => Reply.refuse(errors.notImplemented),
+};
+
+/** 405 where the path is known for other methods, else 404. */
+export function refuseUnmatched(gateway: { readonly tree: RouteTree | null }): RequestHook {
+  return {
+    phase: 'identify',
+    run(exchange) {
+      const allow = gateway.tree?.allow(exchange.path, exchange) ?? null;
+      if (allow === null) return Reply.refuse(errors.routeNotFound);
+      return Reply.refuse(errors.methodNotAllowed, null, HeaderBlock.of([['allow', allow]]));
+    },
+  };
+}

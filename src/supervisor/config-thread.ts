@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { serialize } from 'node:v8';
+import { parentPort, workerData } from 'node:worker_threads';
+import { checkConfig } from '../compile/check.ts';
+import { type PlanDocument, planParts } from '../compile/plan-document.ts';
+import { assignSeries } from '../compile/series.ts';
+import { loadConfig } from '../config/load.ts';
+import { renderProblems } from '../config/render.ts';
+import { registry } from '../policies/registry.ts';
+import { readCodeFiles } from './code-files.ts';
+import type { ConfigJob, ConfigResult } from './config-job.ts';
+import { processSettings } from './settings.ts';
+
+/** Composition root of the thread that reads one configuration and is then thrown away. */
+async function perform({ files, env, series: known, version, color }: ConfigJob): Promise<ConfigResult> {
+  const loaded = await loadConfig([...files], { env });
+  const { document, process, problems, dataFiles, codeFiles } = await checkConfig(loaded, { registry });
+  const code = await readCodeFiles(codeFiles);
+  const common = {
+    problems,
+    rendered: renderProblems(problems, loaded.sources, { color }),
+    watched: [...new Set([...loaded.watched, ...dataFiles, ...code.files])],
+    watchedPatterns: loaded.watchedPatterns,
+  };
+  if (document === null || process === null) return { ok: false, ...common };
+  const settings = processSettings(process, files, env);
+  const assigned = assignSeries(document, known);
+  return {
+    ok: true,
+    settings,
+    listen: document.listeners.map(({ address }) => address),
+    parts: partsOf({ ...assigned.document, version }),
+    series: assigned.series,
+    hash: hashOf({ ...assigned.document, version: 0 }, settings),
+    codeHash: code.hash,
+    ...common,
+  };
+}
+
+function partsOf(document: PlanDocument): SharedArrayBuffer[] {
+  return Array.from(planParts(document), (part) => {
+    const bytes = serialize(part);
+    const shared = new SharedArrayBuffer(bytes.length);
+    new Uint8Array(shared).set(bytes);
+    return shared;
+  });
+}
+
+function hashOf(document: PlanDocument, settings: object): string {
+  const hash = createHash('sha256').update(JSON.stringify(settings));
+  for (const part of planParts(document)) hash.update(serialize(part));
+  return hash.digest('hex');
+}
+
+parentPort?.postMessage(await perform(workerData as ConfigJob));

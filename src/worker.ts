@@ -1,0 +1,179 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { deserialize } from 'node:v8';
+import { parentPort, workerData } from 'node:worker_threads';
+import { PlanBuilder, type PlanPorts } from './compile/plan-builder.ts';
+import { Resources } from './compile/resources.ts';
+import { importHandler } from './compile/user-handlers.ts';
+import { importPolicy } from './compile/user-policies.ts';
+import { LogSinks } from './observability/log-sink.ts';
+import type { Plan } from './plan/plan.ts';
+import type { Upstream, UpstreamOptions } from './plan/upstream.ts';
+import { registry } from './policies/registry.ts';
+import { handlerDispatch } from './runtime/handler.ts';
+import { UpstreamPool } from './runtime/pool.ts';
+import { Server, type ServerState } from './runtime/server.ts';
+import { ControlCell, startHeartbeat } from './shared-memory/control.ts';
+import { WorkerCell } from './shared-memory/metrics.ts';
+import type { FromWorker, PlanParcel, Refusal, ToWorker, WorkerBoot } from './supervisor/messages.ts';
+
+/** Composition root of a worker thread: a server, the plans that the supervisor sends, and an orderly end. */
+const HEARTBEAT_MS = 250;
+/** One turn of building a plan; what arrives meanwhile is served between two of them. */
+const SLICE_MS = 4;
+const LEAVE_POLL_MS = 20;
+/** Until a handler's response has begun; a route's own `timeout` may be shorter. */
+const HANDLER_TIMEOUT_MS = 60_000;
+/** Clients that are about to send their next request get an answer that ends the connection, instead of a reset. */
+const IDLE_GRACE_MS = 1_000;
+
+const boot: WorkerBoot = workerData;
+const control = new ControlCell(boot.control);
+const cell = new WorkerCell(boot.metrics);
+const state: ServerState = { ready: true, draining: boot.draining };
+const sinks = new LogSinks({
+  onDrop: (lines) => cell.logDropped(lines),
+  onProblem: (error) => log(`log lines are lost: ${error.message}`),
+});
+const upstreams = new Resources<UpstreamOptions, Upstream>((options) => new UpstreamPool(options, cell));
+const server = new Server({
+  cell,
+  state,
+  log,
+  ticketKeys: Buffer.from(boot.ticketKeys),
+  ownsUnixSockets: boot.ownsUnixSockets,
+});
+/** Built and bound, not yet in service. */
+const prepared = new Map<number, Plan>();
+let leaving = false;
+
+const ports: PlanPorts = {
+  registry,
+  upstreams,
+  policy: importPolicy,
+  handler: async (file, upstream) =>
+    handlerDispatch(await importHandler(file), {
+      timeout: HANDLER_TIMEOUT_MS,
+      upstream,
+      failed: (error, exchange) => {
+        cell.internalError();
+        server.reportBug(error, exchange);
+      },
+    }),
+  log: sinks.standard,
+  logTo: (file) => sinks.file(file),
+  ready: () => state.ready && !state.draining,
+};
+
+function say(message: FromWorker): void {
+  parentPort?.postMessage(message);
+}
+
+function log(line: string): void {
+  say({ kind: 'log', line });
+}
+
+async function buildPlan(parcel: PlanParcel): Promise<Plan> {
+  const builder = new PlanBuilder(ports);
+  for (const part of parcel.parts) {
+    builder.add(deserialize(new Uint8Array(part)));
+    await nextTurn();
+  }
+  await builder.load();
+  const steps = builder.build();
+  for (;;) {
+    const end = performance.now() + SLICE_MS;
+    do {
+      const step = steps.next();
+      if (step.done) return step.value;
+    } while (performance.now() < end);
+    await nextTurn();
+  }
+}
+
+async function prepare(parcel: PlanParcel): Promise<void> {
+  const { version } = parcel;
+  try {
+    const plan = await buildPlan(parcel);
+    try {
+      await server.prepare(plan);
+    } catch (error) {
+      plan.release();
+      throw error;
+    }
+    prepared.set(version, plan);
+    say({ kind: 'prepared', version });
+  } catch (error) {
+    say({ kind: 'refused', version, refusal: describe(error) });
+  }
+}
+
+function commit(version: number): void {
+  const plan = prepared.get(version);
+  if (plan === undefined) return;
+  prepared.delete(version);
+  server.commit(plan);
+  if (!leaving) control.setState('serving');
+  say({ kind: 'committed', version });
+}
+
+/** A plan that another worker could not prepare. */
+function abandon(version: number): void {
+  const plan = prepared.get(version);
+  if (plan === undefined) return;
+  prepared.delete(version);
+  server.abandon();
+  plan.release();
+}
+
+/** No new connections; then what is under way, however long that takes: the supervisor has the patience, or not. */
+async function leave(): Promise<void> {
+  if (leaving) return;
+  leaving = true;
+  control.setState('draining');
+  state.draining = true;
+  await server.stopListening();
+  for (const end = performance.now() + IDLE_GRACE_MS; server.connections > 0 && performance.now() < end; ) {
+    await sleep(LEAVE_POLL_MS);
+  }
+  server.drain();
+  while (server.active > 0) await sleep(LEAVE_POLL_MS);
+  server.destroy();
+  await sinks.close();
+  process.exit(0);
+}
+
+function describe(error: unknown): Refusal {
+  if (!(error instanceof Error)) return { code: null, address: null, message: String(error) };
+  const { code, address, message } = error as NodeJS.ErrnoException & { address?: string };
+  const isSystem = typeof code === 'string' && (error as NodeJS.ErrnoException).syscall !== undefined;
+  return { code: isSystem ? code : null, address: isSystem ? (address ?? null) : null, message };
+}
+
+parentPort?.on('message', (message: ToWorker) => {
+  switch (message.kind) {
+    case 'prepare':
+      void prepare(message.plan);
+      break;
+    case 'commit':
+      commit(message.version);
+      break;
+    case 'abandon':
+      abandon(message.version);
+      break;
+    case 'draining':
+      state.draining = true;
+      break;
+    case 'ticketKeys':
+      server.setTicketKeys(Buffer.from(message.keys));
+      break;
+    case 'reopenLogs':
+      sinks.reopen();
+      break;
+    case 'leave':
+      void leave();
+      break;
+  }
+});
+
+startHeartbeat(control, HEARTBEAT_MS, () => server.active);
+say({ kind: 'started' });

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import type { GatewayError } from '../../src/base/gateway-error.ts';
+import { fieldName, HeaderBlock } from '../../src/base/headers.ts';
+import type { Problem } from '../../src/base/problem.ts';
+import { ResponseHead } from '../../src/plan/call.ts';
+import type { Exchange, Slot } from '../../src/plan/exchange.ts';
+import type { CompileEnv, Hooks, PolicyModule, RouteFacts } from '../../src/plan/policy.ts';
+import { Reply } from '../../src/plan/reply.ts';
+import { compileTemplate, Template } from '../../src/plan/template.ts';
+import { route as anyRoute } from './exchange.ts';
+
+/** Compiles one policy and drives its hooks, as a route with nothing else would. */
+export interface CompiledPolicy {
+  readonly hooks: readonly Hooks[];
+  readonly problems: readonly { severity: Problem['severity']; code: string; path: readonly (string | number)[] }[];
+  /** Lines written to standard output and, behind their name, to files. */
+  readonly lines: string[];
+  readonly files: Map<string, string[]>;
+  /** Runs the request hooks: the refusal or answer, or null when all let it pass. */
+  request(exchange: Exchange): Reply | null;
+  /** Runs the response hooks over a response with these fields. */
+  response(exchange: Exchange, fields?: Iterable<readonly [string, string]>, status?: number): ResponseHead;
+  done(exchange: Exchange): void;
+}
+
+/** Parses options as a configuration would; the messages of what is wrong when it is. */
+export function problemsOf(policy: PolicyModule, options: unknown): string[] {
+  const parsed = policy.schema.safeParse(options);
+  return parsed.success ? [] : parsed.error.issues.map((issue) => remedyOf(issue) ?? issue.message);
+}
+
+function remedyOf(issue: object): string | undefined {
+  const { params } = issue as { params?: { remedy?: string } };
+  return params?.remedy;
+}
+
+export function compilePolicy(policy: PolicyModule, options: unknown, facts: Partial<RouteFacts> = {}): CompiledPolicy {
+  const { name, gateway, pattern, parameters } = { ...anyRoute, ...facts };
+  const problems: { severity: Problem['severity']; code: string; path: readonly (string | number)[] }[] = [];
+  const lines: string[] = [];
+  const files = new Map<string, string[]>();
+  let slots = 0;
+  const env: CompileEnv = {
+    route: { name, gateway, pattern, parameters },
+    slot<T>(): Slot<T> {
+      const index = slots++;
+      return {
+        get: (exchange) => exchange.slots?.[index] as T | undefined,
+        set: (exchange, value) => {
+          exchange.slots ??= [];
+          exchange.slots[index] = value;
+        },
+      };
+    },
+    template(text, place, path) {
+      const { template, problem } = compileTemplate(text, place, parameters);
+      if (template !== null) return template;
+      problems.push({ severity: 'error', code: problem.code, path });
+      return new Template(text, [''], null, [], false);
+    },
+    problem(severity, code, _message, _remedy, path) {
+      problems.push({ severity, code, path });
+    },
+    log: { write: (line) => lines.push(line) },
+    logTo(file) {
+      const written = files.get(file) ?? [];
+      files.set(file, written);
+      return { write: (line) => written.push(line) };
+    },
+  };
+  const compiled = policy.compile(policy.schema.parse(options), env);
+  const hooks = compiled === null ? [] : Array.isArray(compiled) ? compiled : [compiled];
+  return {
+    hooks,
+    problems,
+    lines,
+    files,
+    request(exchange) {
+      for (const { request } of hooks) {
+        const answer = request?.run(exchange);
+        assert.ok(!(answer instanceof Promise), 'a policy without input or output is synchronous');
+        if (answer !== undefined) return answer;
+      }
+      return null;
+    },
+    response(exchange, fields = [], status = 200) {
+      const head = new ResponseHead(status, HeaderBlock.of(fields), 'none', -1);
+      exchange.response = head;
+      exchange.status = status;
+      for (const { response } of hooks) assert.equal(response?.run(exchange, head), undefined);
+      return head;
+    },
+    done(exchange) {
+      for (const { done } of hooks) done?.(exchange);
+    },
+  };
+}
+
+export function refusal(reply: Reply | null): GatewayError | null {
+  return reply instanceof Reply ? reply.error : null;
+}
+
+/** All values of a field, or null when it is absent. */
+export function fieldValue(headers: HeaderBlock, name: string): string | null {
+  return headers.getAll(fieldName(name)) ?? null;
+}
