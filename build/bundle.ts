@@ -17,7 +17,6 @@ const result = await build({
     index: 'src/index.ts',
     worker: 'src/worker.ts',
     'config-thread': 'src/supervisor/config-thread.ts',
-    'parse-worker': 'src/config/parse-worker.ts',
     'evaluate-child': 'src/config/evaluate-child.ts',
   },
   outdir: dist,

@@ -50,6 +50,7 @@ export interface Upstream {
   /** Requests that arrived. */
   readonly requests: { method: string; url: string; headers: IncomingMessage['headers'] }[];
   close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export type UpstreamHandler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -66,17 +67,13 @@ export async function startUpstream(
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  return {
-    url: `http://127.0.0.1:${port}`,
-    port,
-    server,
-    requests,
-    close: async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
+  const close = async (): Promise<void> => {
+    if (!server.listening) return;
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
   };
+  return { url: `http://127.0.0.1:${port}`, port, server, requests, close, [Symbol.asyncDispose]: close };
 }
 
 export interface GatewayOptions {
@@ -169,7 +166,11 @@ export class Gateway {
     this.process.kill(signal);
   }
 
-  /** Ends it and removes its files. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** Ends it and removes its files: `await using gateway = …` does so however the test ends. */
   async stop(): Promise<void> {
     if (!this.hasExited) {
       this.signal('SIGTERM');

@@ -25,7 +25,8 @@ export default definePolicy({
     const tenantOf = env.slot<string>();
     return {
       request: {
-        phase: 'guard',
+        // Behind the preflight phase: browsers send no fields of their own with a preflight.
+        phase: 'authorize',
         run(exchange) {
           const tenant = exchange.headers.get(field) ?? '';
           if (!tenants.has(tenant)) return refuseOrReport(report, env.log, 'tenant', exchange, unknownTenant);

@@ -31,13 +31,18 @@ export function fieldName(name: string): FieldName {
   const lower = name.toLowerCase();
   let field = interned.get(lower);
   if (field === undefined) {
-    let hash = 0;
-    for (let i = 0; i < lower.length; i++) hash = hashByte(hash, lower.charCodeAt(i));
-    field = { lower, hash, prefix: `${lower}: ` };
-    // Handlers and Connection options bring names from outside: those must not be kept for ever.
+    field = prepareName(lower);
+    // Handlers bring names from outside: those must not be kept for ever.
     if (interned.size < MAX_INTERNED) interned.set(lower, field);
   }
   return field;
+}
+
+/** The same without keeping it, for a name in lower case that a peer made up. */
+export function prepareName(lower: string): FieldName {
+  let hash = 0;
+  for (let i = 0; i < lower.length; i++) hash = hashByte(hash, lower.charCodeAt(i));
+  return { lower, hash, prefix: `${lower}: ` };
 }
 
 export class HeaderBlock {
@@ -48,6 +53,8 @@ export class HeaderBlock {
   #spans: number[] = [];
   #hashes: number[] = [];
   #flags: number[] = [];
+  /** One bit for each received name's hash: most questions are about names that are not there. */
+  #present = 0;
   /** Added lines. A count of our own, since setting an array's length is a call into the engine. */
   #added = 0;
   #addedNames: FieldName[] = [];
@@ -57,6 +64,7 @@ export class HeaderBlock {
   reset(text: string): void {
     this.text = text;
     this.count = 0;
+    this.#present = 0;
     this.#added = 0;
   }
 
@@ -70,6 +78,7 @@ export class HeaderBlock {
     spans[at + 2] = valueStart;
     spans[at + 3] = valueEnd;
     this.#hashes[i] = hash;
+    this.#present |= 1 << hash;
     this.#flags[i] = hop ? HOP : LIVE;
   }
 
@@ -181,6 +190,7 @@ export class HeaderBlock {
     copy.#spans = this.#spans.slice(0, this.count * 4);
     copy.#hashes = this.#hashes.slice(0, this.count);
     copy.#flags = this.#flags.slice(0, this.count);
+    copy.#present = this.#present;
     copy.#added = this.#added;
     copy.#addedNames = this.#addedNames.slice(0, this.#added);
     copy.#addedValues = this.#addedValues.slice(0, this.#added);
@@ -197,6 +207,7 @@ export class HeaderBlock {
   /** The next received field of that name that was not removed, or -1. */
   #indexOf(name: FieldName, from: number): number {
     const { hash } = name;
+    if ((this.#present & (1 << hash)) === 0) return -1;
     for (let i = from; i < this.count; i++) {
       if (this.#hashes[i] === hash && this.#flags[i] !== REMOVED && this.#isNamed(i, name)) return i;
     }

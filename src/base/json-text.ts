@@ -7,9 +7,13 @@ function escapeUnit(unit: string): string {
 }
 
 /**
- * A JSON string in ASCII, so that a log line has as many bytes as characters. Lines are made of many short strings: one
- * test and a concatenation take a third less than `JSON.stringify`.
+ * Text as it stands between the quotes of a JSON string, in ASCII, so that a log line has as many bytes as characters.
+ * Lines are made of many short texts, nearly all plain: one test beats `JSON.stringify` by a third.
  */
+export function jsonText(text: string): string {
+  return PLAIN.test(text) ? text : JSON.stringify(text).slice(1, -1).replace(NOT_ASCII, escapeUnit);
+}
+
 export function jsonString(text: string): string {
-  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text).replace(NOT_ASCII, escapeUnit);
+  return `"${jsonText(text)}"`;
 }

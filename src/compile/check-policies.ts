@@ -40,8 +40,8 @@ export class PolicyCheck {
     const all: Hooks[] = [];
     const owners: number[] = [];
     for (const [position, use] of document.uses.entries()) {
-      const { hooks, shared } = this.#compile(use, facts);
-      isShared &&= shared;
+      const { hooks, tie } = this.#compile(use, facts);
+      isShared &&= tie === 'none';
       all.push(...hooks);
       for (const _ of hooks) owners.push(position);
     }
@@ -60,7 +60,7 @@ export class PolicyCheck {
       const path = this.#sources(use)[0] ?? [];
       const message = `this policy failed to compile: ${error instanceof Error ? error.message : String(error)}`;
       this.#context.keyError('policy-failed', message, 'Correct the policy.', path);
-      return { hooks: [], shared: false };
+      return { hooks: [], tie: 'route' };
     }
   }
 

@@ -3,7 +3,7 @@ import type { Fact } from '../plan/policy.ts';
 import { parseRouteKey, type RouteKey } from '../semantics/path-pattern.ts';
 import type { CheckContext } from './check-context.ts';
 import { checkMatch, isConditional } from './check-match.ts';
-import { checkAuth, errorPagesOf, missingFor, reportLoss, warnLater } from './check-settings.ts';
+import { checkAuth, errorPagesOf, type Missing, missingFor, reportLoss, warnLater } from './check-settings.ts';
 import { checkTarget } from './check-targets.ts';
 import type { UpstreamTable } from './check-upstreams.ts';
 import { type EffectiveSettings, noSettings, overlaySettings } from './inherit.ts';
@@ -24,6 +24,11 @@ export interface CheckedRoute {
   readonly useSources: readonly (readonly KeyPath[])[];
   /** What its target reads of what policies find out. */
   readonly reads: readonly Fact[];
+  readonly settings: EffectiveSettings;
+  /** Settings for which it is refused. */
+  readonly missing: readonly Missing[];
+  /** Its target, refused or not. */
+  readonly target: TargetDocument;
   readonly owner: string | null;
   readonly runbook: string | null;
   readonly tags: readonly string[];
@@ -169,7 +174,7 @@ export class RouteChecker {
       ...this.#plainSettings(settings),
     };
     const { owner = null, runbook = null, tags = [] } = route;
-    return { document, key, path, useSources, reads, owner, runbook, tags };
+    return { document, key, path, useSources, reads, settings, missing, target, owner, runbook, tags };
   }
 
   #shortTarget(to: string, path: KeyPath): { target: TargetDocument; reads: readonly Fact[] } {
@@ -217,7 +222,17 @@ export class RouteChecker {
       ...this.#plainSettings(base),
       timeout: 0,
     };
-    const rest = { key: unmatchedKey, alternative: -1, reads: [], owner: null, runbook: null, tags: [] };
+    const rest = {
+      key: unmatchedKey,
+      alternative: -1,
+      reads: [],
+      settings: base,
+      missing: [],
+      target: document.target,
+      owner: null,
+      runbook: null,
+      tags: [],
+    };
     return { document, path, useSources, ...rest };
   }
 
@@ -261,6 +276,7 @@ function settingsOf(value: Settings, others: ReadonlySet<string>): Settings {
   return settings;
 }
 
-function refusedFor(target: TargetDocument, missing: readonly string[]): TargetDocument {
-  return { kind: 'refused', missing: target.kind === 'refused' ? [...target.missing, ...missing] : missing };
+function refusedFor(target: TargetDocument, missing: readonly Missing[]): TargetDocument {
+  const settings = missing.map(({ what }) => what);
+  return { kind: 'refused', missing: target.kind === 'refused' ? [...target.missing, ...settings] : settings };
 }

@@ -57,13 +57,22 @@ export function warnLater(settings: Readonly<Record<string, unknown>>, path: Key
   }
 }
 
+/** Something that a route asks for and that does not exist yet. */
+export interface Missing {
+  readonly setting: string;
+  readonly what: string;
+  readonly path: KeyPath;
+}
+
 /** Why a route with these settings cannot run yet: nothing runs without the protection that it asks for. */
-export function missingFor(settings: EffectiveSettings): string[] {
-  const missing: string[] = [];
+export function missingFor(settings: EffectiveSettings): Missing[] {
+  const missing: Missing[] = [];
   for (const [setting, { effect, what }] of Object.entries(laterSettings)) {
     if (effect === 'ignored') continue;
     const [name = '', ...inside] = setting.split('.');
-    if (!isAvailable(setting, valueAt(settings.get(name)?.value, inside))) missing.push(what);
+    const given = settings.get(name);
+    if (given === undefined || isAvailable(setting, valueAt(given.value, inside))) continue;
+    missing.push({ setting, what, path: [...(given.sources[0] ?? []), ...inside] });
   }
   return missing;
 }

@@ -72,7 +72,7 @@ export async function checkConfig(loaded: LoadedConfig, { registry }: CheckOptio
   const rest = { userPolicies: user.modules, loaded };
   if (sound === null) return refused([...problems, ...context.problems], context, rest);
   const checked = resolve(sound, modules, user.files, context);
-  const all = sortProblems(withoutDoubles([...problems, ...context.problems]));
+  const all = sortProblems(withoutDoubles([...problems, ...withoutEchoes(context.problems, problems)]));
   if (value === null || all.some(({ severity }) => severity === 'error')) return refused(all, context, rest);
   const files = { dataFiles: context.dataFiles, codeFiles: context.codeFiles };
   return { ...checked, process: value, problems: all, ...files, ...rest };
@@ -100,6 +100,15 @@ function withoutDoubles(problems: readonly Problem[]): Problem[] {
   const at = ({ place }: Problem): string => `${place?.file}:${place?.line} ${place?.path}`;
   const said = new Set(problems.filter(({ code }) => code === 'not-available').map(at));
   return problems.filter((problem) => problem.code !== 'not-available-yet' || !said.has(at(problem)));
+}
+
+/** What misses something that the schema found malformed goes without saying. */
+function withoutEchoes(found: readonly Problem[], problems: readonly Problem[]): readonly Problem[] {
+  const malformed = problems.filter(({ severity }) => severity === 'error').map(({ place }) => place?.path ?? '');
+  return found.filter(({ code, place }) => {
+    if (!/^missing-target$|^auth-missing$|^no-target$/.test(code)) return true;
+    return !malformed.some((path) => path.startsWith(place?.path ?? '') && path !== place?.path);
+  });
 }
 
 function resolve(

@@ -5,7 +5,7 @@ import { Deadline } from '../runtime/timers.ts';
 
 /** A route's `timeout`: one bound on everything behind it, attempts and their pauses included. */
 export function withDeadline(milliseconds: number, next: Dispatch): Dispatch {
-  return (call, sink) => {
+  return function deadline(call, sink) {
     const timed = new TimedSink(call, sink);
     timed.start(milliseconds);
     next(call, timed);

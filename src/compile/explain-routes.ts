@@ -30,7 +30,9 @@ export function whyRoute({ document, key, alternative }: CheckedRoute, exchange:
     reasons.push(isHead ? 'HEAD is answered by what answers GET' : `it takes ${document.methods.join(' and ')}`);
   }
   if (alternative >= 0) {
-    const names = document.match === null ? [] : conditionsOf(document.match).map(({ name }) => name);
+    const { match } = document;
+    const names = match === null ? [] : conditionsOf(match).map(({ name }) => name);
+    if (match?.methods != null) names.unshift('method');
     const how = names.length === 0 ? 'it has no further condition' : `its conditions hold (${names.join(', ')})`;
     reasons.push(`as alternative ${alternative + 1}, ${how}`);
   }

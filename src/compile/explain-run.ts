@@ -1,4 +1,6 @@
+import { HeaderBlock } from '../base/headers.ts';
 import type { Place } from '../base/problem.ts';
+import { ResponseHead } from '../plan/call.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import type { Gateway } from '../plan/host-table.ts';
 import { dispatchLayers } from '../plan/phase.ts';
@@ -44,7 +46,7 @@ export interface ExplainedRun {
   readonly steps: readonly ExplainedStep[];
   /** The end of the dispatch chain, in words. */
   readonly target: string;
-  readonly targetPlace: Place;
+  readonly targetPlace: Place | null;
   /** Where the gateway itself answers. */
   readonly answer: ExplainedAnswer | null;
   /** Where a service is asked. */
@@ -85,10 +87,14 @@ export function runRoute(
   if (stop !== null) {
     const own = reply === null ? stop.run(exchange) : null;
     if (own instanceof Reply) reply = own;
-    const missing =
-      target.kind === 'refused' ? `: ${[...new Set(target.missing)].join(', ')} is not available yet` : '';
-    const outcome = own instanceof Reply ? `answers ${describeReply(own)}${missing}` : 'is not reached';
-    steps.push({ stage: stop.phase, policy: 'gateway', place: null, outcome });
+    const answers = own instanceof Reply ? `answers ${describeReply(own)}` : 'is not reached';
+    for (const { setting, what, path } of checked.missing) {
+      const outcome = `${answers}: ${what} is not available yet`;
+      steps.push({ stage: stop.phase, policy: setting, place: origins.keyPlace(path), outcome });
+    }
+    if (checked.missing.length === 0) {
+      steps.push({ stage: stop.phase, policy: 'gateway', place: null, outcome: answers });
+    }
   } else {
     for (const { policy, place, hooks } of inLayerOrder(entries)) {
       steps.push({ stage: hooks.dispatch?.layer ?? '', policy, place, outcome: null });
@@ -101,12 +107,12 @@ export function runRoute(
   for (const { policy, place, hooks } of entries) {
     if (hooks.done !== undefined) steps.push({ stage: 'done', policy, place, outcome: null });
   }
-  const local = reply === null ? localAnswer(checked, exchange) : answerOf(reply);
+  const local = reply === null ? localAnswer(checked, exchange) : { reply, code: reply.error?.code ?? null };
   return {
     steps,
     target: describeTarget(checked, config),
-    targetPlace: origins.keyPlace(checked.path),
-    answer: local,
+    targetPlace: target.kind === 'unmatched' ? null : origins.keyPlace(checked.path),
+    answer: local === null ? null : answerOf(local, entries, exchange),
     upstream: local === null ? upstreamOf(checked, exchange, before, config) : null,
   };
 }
@@ -165,38 +171,56 @@ function describeReply({ status, error }: Reply): string {
   return error === null ? String(status) : `${status} ${error.code}`;
 }
 
-function answerOf({ status, error, headers }: Reply): ExplainedAnswer {
-  const fields: [string, string][] = [];
-  headers.forEach((name, value) => {
-    fields.push([name, value]);
-  });
-  return { status, code: error?.code ?? null, headers: fields };
+interface LocalAnswer {
+  readonly reply: Pick<Reply, 'status' | 'headers'>;
+  readonly code: string | null;
 }
 
-function addTimeout(steps: ExplainedStep[], { document, path }: CheckedRoute, config: CheckedConfig): void {
-  if (document.timeout === 0) return;
+/** The answer after the response hooks, which see those of the gateway as well. */
+function answerOf({ reply, code }: LocalAnswer, entries: readonly Entry[], exchange: Exchange): ExplainedAnswer {
+  const head = new ResponseHead(reply.status, reply.headers, 'none', -1);
+  exchange.status = reply.status;
+  exchange.response = head;
+  for (const { hooks, isUsers } of entries) {
+    if (isUsers || hooks.response === undefined) continue;
+    const answer = hooks.response.run(exchange, head);
+    if (answer instanceof Promise) answer.catch(() => undefined);
+  }
+  const headers: [string, string][] = [];
+  head.headers.forEach((name, value) => {
+    headers.push([name, value]);
+  });
+  return { status: head.status, code, headers };
+}
+
+function addTimeout(steps: ExplainedStep[], { document, settings }: CheckedRoute, config: CheckedConfig): void {
+  const path = settings.get('timeout')?.sources[0];
+  if (path === undefined) return;
   const order = (stage: string): number => dispatchLayers.indexOf(stage as (typeof dispatchLayers)[number]);
   const at = steps.findIndex(({ stage }) => order(stage) >= order('deadline'));
-  const place = config.loaded.origins.keyPlace([...path, 'timeout']);
+  const place = config.loaded.origins.keyPlace(path);
   const step = { stage: 'deadline', policy: 'timeout', place, outcome: `504 after ${document.timeout} ms` };
   if (at < 0) steps.push(step);
   else steps.splice(at, 0, step);
 }
 
-function localAnswer({ document, key }: CheckedRoute, exchange: Exchange): ExplainedAnswer | null {
+function localAnswer({ document, key }: CheckedRoute, exchange: Exchange): LocalAnswer | null {
   const { target } = document;
-  if (target.kind === 'respond') return { status: target.status, code: null, headers: target.headers };
-  if (target.kind === 'ready') return { status: 200, code: null, headers: [] };
+  const answer = (status: number, fields: readonly (readonly [string, string])[], code: string | null = null) => ({
+    reply: { status, headers: HeaderBlock.of(fields) },
+    code,
+  });
+  if (target.kind === 'respond') return answer(target.status, target.headers);
+  if (target.kind === 'ready') return answer(200, []);
   if (target.kind !== 'redirect') return null;
   const { template } = compileTemplate(target.to, 'url', key.pattern.parameters);
   const to = template?.render(exchange);
-  if (to === undefined) return { status: 400, code: 'missing_value', headers: [] };
+  if (to === undefined) return answer(400, [], 'missing_value');
   const query = target.keepQuery && exchange.query !== '' ? `${to.includes('?') ? '&' : '?'}${exchange.query}` : '';
-  return { status: target.status, code: null, headers: [['location', to + query]] };
+  return answer(target.status, [['location', to + query]]);
 }
 
-function describeTarget({ document }: CheckedRoute, config: CheckedConfig): string {
-  const { target } = document;
+function describeTarget({ target }: CheckedRoute, config: CheckedConfig): string {
   const name = (index: number): string => config.document?.upstreams[index]?.name ?? '';
   switch (target.kind) {
     case 'upstream':

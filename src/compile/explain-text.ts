@@ -4,10 +4,10 @@ import type { ExplainedAnswer, ExplainedRun, ExplainedUpstream } from './explain
 
 /** An explanation for people: one thing a line, each with the place that it comes from. */
 export function renderExplanation(explanation: Explanation): string {
-  const { method, url, host, path, gateway, route, near, run, refused, warnings } = explanation;
+  const { method, url, host, client, path, gateway, route, near, run, refused, warnings } = explanation;
   const lines = [`${method} ${url}`, ''];
   const normal = path.normalized === path.received ? 'as received' : `received as ${path.received}`;
-  lines.push(row('host', host));
+  lines.push(row('client', client), row('host', host));
   if (path.normalized !== '') lines.push(row('path', `${path.normalized}  (${normal})`));
   if (path.query !== '') lines.push(row('query', path.query));
   lines.push(row('gateway', `${gateway.name}: ${gateway.why}`, gateway.place));

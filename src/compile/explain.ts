@@ -29,6 +29,8 @@ export interface Explanation {
   readonly method: string;
   readonly url: string;
   readonly host: string;
+  /** Address that the client is taken to have. */
+  readonly client: string;
   /** Why the request is refused before any route is looked for; null: it is not. */
   readonly refused: string | null;
   readonly path: { readonly received: string; readonly normalized: string; readonly query: string };
@@ -115,6 +117,7 @@ export class Explainer {
       method: request.method,
       url: request.url,
       host,
+      client: exchange.clientAddress,
       path: { received: target.split('?')[0] ?? target, normalized: parsed.path, query: parsed.query },
       gateway: this.#gateway(gateway, host),
     };
@@ -213,11 +216,10 @@ export class Explainer {
     return checked;
   }
 
-  #warnings({ path, useSources }: CheckedRoute): Problem[] {
+  #warnings({ document, path, useSources }: CheckedRoute): Problem[] {
     const { origins } = this.#checked.loaded;
-    const roots = [path, ...useSources.flat()]
-      .filter((each) => each.length > 0)
-      .map((each) => origins.keyPlace(each).path);
+    const own = document.target.kind === 'unmatched' ? [] : [path];
+    const roots = [...own, ...useSources.flat()].map((each) => origins.keyPlace(each).path);
     return this.#checked.problems.filter(({ place }) => roots.some((root) => place?.path.startsWith(root)));
   }
 }

@@ -3,7 +3,7 @@ import type { Dispatch } from '../plan/call.ts';
 import { type Gateway, HostTable } from '../plan/host-table.ts';
 import type { ErrorPages, Plan, Route } from '../plan/plan.ts';
 import type { Hooks, LogSink, PolicyModule, RequestHook, RouteFacts } from '../plan/policy.ts';
-import type { Alternative, RouteTree } from '../plan/route-tree.ts';
+import type { Alternative } from '../plan/route-tree.ts';
 import { RouteTreeBuilder } from '../plan/route-tree-builder.ts';
 import { compileTemplate } from '../plan/template.ts';
 import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
@@ -13,7 +13,7 @@ import { type Chain, composeChain } from './chain.ts';
 import { compileConditions } from './conditions.ts';
 import { withDeadline } from './deadline.ts';
 import type { ErrorPagesDocument, PlanDocument, PlanPart, PolicyUse, RouteDocument } from './plan-document.ts';
-import { PolicyCompiler } from './policy-compiler.ts';
+import { PolicyCompiler, type Tie } from './policy-compiler.ts';
 import type { Lease, Resources } from './resources.ts';
 import {
   neverDispatched,
@@ -43,11 +43,6 @@ export interface PlanPorts {
 }
 
 type Head = Omit<PlanDocument, 'upstreams' | 'uses' | 'routes'>;
-
-interface GatewayDraft {
-  readonly builder: RouteTreeBuilder;
-  tree: RouteTree | null;
-}
 
 /** Steps of work between two yields: each takes some ten microseconds. */
 const STEPS_A_SLICE = 20;
@@ -89,7 +84,8 @@ export class PlanBuilder {
   /** Loads users' modules. Rejects with what their loading threw. */
   async load(): Promise<void> {
     for (const file of this.#headPart().policyFiles) this.#userPolicies.push(await this.#ports.policy(file));
-    const find = (name: string): Upstream | null => this.#upstreamByName.get(name) ?? null;
+    const byName = this.#upstreamByName;
+    const find = (name: string): Upstream | null => byName.get(name) ?? null;
     for (const { target } of this.#documents) {
       if (target.kind !== 'handler' || this.#handlers.has(target.file)) continue;
       this.#handlers.set(target.file, await this.#ports.handler(target.file, find));
@@ -104,7 +100,7 @@ export class PlanBuilder {
       isComplete = true;
       return plan;
     } finally {
-      if (!isComplete) this.#release();
+      if (!isComplete) releaseAll(this.#leases);
     }
   }
 
@@ -116,24 +112,25 @@ export class PlanBuilder {
       this.#upstreamByName.set(options.name, lease.resource);
       if (index % STEPS_A_SLICE === STEPS_A_SLICE - 1) yield;
     }
-    const compiler = new PolicyCompiler([...this.#ports.registry, ...this.#userPolicies], this.#uses, {
-      log: this.#ports.log,
-      logTo: (file) => this.#ports.logTo(file),
+    const ports = this.#ports;
+    const compiler = new PolicyCompiler([...ports.registry, ...this.#userPolicies], this.#uses, {
+      log: ports.log,
+      logTo: (file) => ports.logTo(file),
       // `check` has reported it with its place; here nobody reads it.
       problem: () => undefined,
     });
     const pages = head.errorPages.map(compileErrorPages);
-    const drafts = head.gateways.map((): GatewayDraft => ({ builder: new RouteTreeBuilder(), tree: null }));
-    yield* this.#addRoutes(drafts, head, compiler, pages);
+    const trees = head.gateways.map(() => new RouteTreeBuilder());
+    yield* this.#addRoutes(trees, head, compiler, pages);
     const gateways: Gateway[] = [];
     for (const [index, { name, unmatched }] of head.gateways.entries()) {
-      const draft = drafts[index] as GatewayDraft;
-      const tree = yield* draft.builder.build();
-      draft.tree = tree;
-      const route = this.#route(unmatched, [], name, compiler, pages, refuseUnmatched(draft));
+      const tree = yield* (trees[index] as RouteTreeBuilder).build();
+      const route = this.#route(unmatched, [], name, compiler, pages, refuseUnmatched({ tree }));
       gateways.push({ name, tree, unmatched: route });
       yield;
     }
+    // The plan must not hold on to the builder, which has all the documents.
+    const leases = this.#leases;
     return {
       version: head.version,
       hosts: hostTable(head, gateways),
@@ -141,12 +138,12 @@ export class PlanBuilder {
       forwarding: head.forwarding,
       trustedProxies: addressSet(head.trustedProxies),
       listeners: head.listeners,
-      release: () => this.#release(),
+      release: () => releaseAll(leases),
     };
   }
 
   *#addRoutes(
-    drafts: readonly GatewayDraft[],
+    trees: readonly RouteTreeBuilder[],
     head: Head,
     compiler: PolicyCompiler,
     pages: readonly ErrorPages[],
@@ -158,13 +155,15 @@ export class PlanBuilder {
       if (!parsed.ok) throw new Error(`${document.path}: ${parsed.message}`);
       const gateway = head.gateways[document.gateway]?.name ?? '';
       const stop = document.target.kind === 'refused' ? refuseMissing : null;
-      alternatives.push({
+      const alternative: Alternative = {
         route: this.#route(document, parsed.value.parameters, gateway, compiler, pages, stop),
         methods: document.match?.methods ?? null,
         when: document.match === null ? null : compileConditions(document.match),
-      });
+      };
+      // Most keys have one: a literal array is exactly as large as it must be.
+      alternatives = alternatives.length === 0 ? [alternative] : [...alternatives, alternative];
       if (documents[index + 1]?.group !== document.group) {
-        drafts[document.gateway]?.builder.add(parsed.value, { methods: document.methods, alternatives });
+        trees[document.gateway]?.add(parsed.value, { methods: document.methods, alternatives });
         alternatives = [];
       }
       if (index % STEPS_A_SLICE === STEPS_A_SLICE - 1) yield;
@@ -200,20 +199,22 @@ export class PlanBuilder {
     };
   }
 
-  /** Routes with equal policies that look at nothing of their own share one chain. */
+  /** Routes with equal policies share one chain, unless those look at more than the names of the parameters. */
   #chain(uses: readonly number[], facts: RouteFacts, compiler: PolicyCompiler, stop: RequestHook | null): Chain {
-    const key = stop === null ? uses.join(' ') : stop === refuseMissing ? `${uses.join(' ')} refused` : null;
-    const known = key === null ? undefined : this.#chains.get(key);
+    const isOwn = stop !== null && stop !== refuseMissing;
+    const key = `${uses.join(' ')}${stop === null ? '' : ' refused'}`;
+    const named = `${key} ${facts.parameters.join(' ')}`;
+    const known = isOwn ? undefined : (this.#chains.get(key) ?? this.#chains.get(named));
     if (known !== undefined) return known;
-    let isShared = true;
+    let tie: Tie = 'none';
     const hooks: Hooks[] = [];
     for (const use of uses) {
       const compiled = compiler.hooks(use, facts);
-      isShared &&= compiled.shared;
+      if (tie !== 'route' && compiled.tie !== 'none') tie = compiled.tie;
       hooks.push(...compiled.hooks);
     }
     const chain = composeChain(hooks, stop);
-    if (isShared && key !== null) this.#chains.set(key, chain);
+    if (!isOwn && tie !== 'route') this.#chains.set(tie === 'none' ? key : named, chain);
     return chain;
   }
 
@@ -251,7 +252,7 @@ export class PlanBuilder {
       case 'respond':
         return respondWith(target.status, target.headers, target.body);
       case 'ready':
-        return respondReady(() => this.#ports.ready());
+        return respondReady(this.#ports);
       case 'handler':
         return this.#handlers.get(target.file) ?? neverDispatched;
       case 'refused':
@@ -270,10 +271,10 @@ export class PlanBuilder {
     if (this.#head === null) throw new Error('the head of the plan is missing');
     return this.#head;
   }
+}
 
-  #release(): void {
-    for (const lease of this.#leases) lease.release();
-  }
+function releaseAll(leases: readonly Lease<Upstream>[]): void {
+  for (const lease of leases) lease.release();
 }
 
 function isOutsideDeadline(layer: string): boolean {

@@ -24,12 +24,11 @@ export interface PolicyPorts {
 
 export interface CompiledUse {
   readonly hooks: readonly Hooks[];
-  /** Equal for every route that uses it. */
-  readonly shared: boolean;
+  readonly tie: Tie;
 }
 
-/** How much of a route the compiled hooks depend on. */
-type Tie = 'none' | 'parameters' | 'route';
+/** How much of a route compiled hooks depend on: nothing, the names of its parameters, or all that it is. */
+export type Tie = 'none' | 'parameters' | 'route';
 
 /** A value in an exchange, at the same index for every use of one policy: a route uses a policy once. */
 class IndexedSlot<T> implements Slot<T> {
@@ -81,8 +80,10 @@ export class PolicyCompiler {
     if (module === undefined) throw new Error(`there is no policy ${policy}`);
     const env = new Env(use, policy, route, this.#ports, this.#slots);
     const made = module.compile(options, env);
-    const hooks = made === null ? [] : Array.isArray(made) ? made : [made];
-    const compiled = { hooks, shared: env.tie === 'none' };
+    // With a template that this route cannot render it must not run at all: only where no route matches, since
+    // everywhere else that is an error of `check`.
+    const hooks = made === null || env.isUnfit ? [] : Array.isArray(made) ? made : [made];
+    const compiled = { hooks, tie: env.tie };
     const before = this.#ties.get(use) ?? 'none';
     // A use can look at the route under one set of names only: the strongest tie that was ever seen holds.
     const tie = before === 'route' || env.tie === 'route' ? 'route' : before === 'parameters' ? before : env.tie;
@@ -94,6 +95,7 @@ export class PolicyCompiler {
 
 class Env implements CompileEnv {
   tie: Tie = 'none';
+  isUnfit = false;
   readonly log: LogSink;
   readonly #use: number;
   readonly #policy: string;
@@ -138,6 +140,7 @@ class Env implements CompileEnv {
     }
     // Which names exist depends on the route, so the same options may be right elsewhere.
     if (this.tie === 'none') this.tie = 'parameters';
+    this.isUnfit = true;
     const { code, message, remedy } = compiled.problem;
     this.problem('error', code, message, remedy, path);
     return emptyTemplate();

@@ -22,7 +22,7 @@ export function weighted(dispatches: readonly Dispatch[], weights: readonly numb
     total += weight;
     bounds.push(total);
   }
-  return (call, sink) => {
+  return function split(call, sink) {
     const point = Math.random() * total;
     let i = 0;
     while (point >= (bounds[i] as number)) i++;
@@ -31,7 +31,7 @@ export function weighted(dispatches: readonly Dispatch[], weights: readonly numb
 }
 
 export function withoutUpgrade(next: Dispatch): Dispatch {
-  return (call, sink) => {
+  return function refuseUpgrade(call, sink) {
     call.upgrade = null;
     next(call, sink);
   };
@@ -47,7 +47,9 @@ export function respondWith(
   // RFC 9110, 8.6 and 15.4.5: these never have content.
   const isBodyless = status === 204 || status === 304;
   if (!isBodyless) fixed.set(contentLength, String(bytes.length));
-  return (_call, sink) => send(sink, status, fixed, isBodyless ? null : bytes);
+  return function respond(_call, sink) {
+    send(sink, status, fixed, isBodyless ? null : bytes);
+  };
 }
 
 function send(sink: Sink, status: number, fixed: HeaderBlock, bytes: Buffer | null): void {
@@ -63,7 +65,7 @@ function send(sink: Sink, status: number, fixed: HeaderBlock, bytes: Buffer | nu
   sink.end(null);
 }
 
-export function respondReady(isReady: () => boolean): Dispatch {
+export function respondReady(gateway: { ready(): boolean }): Dispatch {
   const yes = respondWith(
     200,
     [
@@ -72,11 +74,14 @@ export function respondReady(isReady: () => boolean): Dispatch {
     ],
     'ready\n',
   );
-  return (call, sink) => (isReady() ? yes(call, sink) : sink.fail(errors.notReady));
+  return function ready(call, sink) {
+    if (gateway.ready()) yes(call, sink);
+    else sink.fail(errors.notReady);
+  };
 }
 
 export function redirectTo(template: Template, status: number, keepQuery: boolean): Dispatch {
-  return ({ exchange }, sink) => {
+  return function redirect({ exchange }, sink) {
     const to = exchange === null ? undefined : template.render(exchange);
     if (exchange === null || to === undefined) {
       sink.fail(errors.missingValue);
@@ -102,11 +107,11 @@ export const refuseMissing: RequestHook = {
 };
 
 /** 405 where the path is known for other methods, else 404. */
-export function refuseUnmatched(gateway: { readonly tree: RouteTree | null }): RequestHook {
+export function refuseUnmatched(gateway: { readonly tree: RouteTree }): RequestHook {
   return {
     phase: 'identify',
     run(exchange) {
-      const allow = gateway.tree?.allow(exchange.path, exchange) ?? null;
+      const allow = gateway.tree.allow(exchange.path, exchange);
       if (allow === null) return Reply.refuse(errors.routeNotFound);
       return Reply.refuse(errors.methodNotAllowed, null, HeaderBlock.of([['allow', allow]]));
     },

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Problem } from '../base/problem.ts';
 import type { LoadedConfig } from './document.ts';
+import { replaced, valueAt, withoutIgnoredKeys } from './document-edits.ts';
 import { explain, type Finding, UNWORDED } from './explain.ts';
 import { formatPath, type KeyPath, startsWith } from './key-path.ts';
 import { typed } from './references.ts';
@@ -38,7 +39,7 @@ function parse<S extends z.ZodType>(loaded: LoadedConfig, schema: S) {
   const reported = new Set(loaded.problems.map(({ code, place }) => (code === 'not-data' ? place?.path : undefined)));
   const tried = new Set<string>();
   const owned = new WeakSet<object>();
-  let document = loaded.value;
+  let document = withoutIgnoredKeys(loaded.value, schema, owned);
   for (let round = 1; ; round += 1) {
     const result = schema.safeParse(document, { error: () => UNWORDED });
     if (result.success) return { result, findings: [] };
@@ -81,24 +82,6 @@ function mend(
   if (tried.has(id) || !acceptsText(leavesAt(schema, finding.path))) return null;
   tried.add(id);
   return replaced(document, finding.path, reference.text, owned);
-}
-
-/**
- * The value with one path replaced, copied along that path; `undefined` removes the key. What is in `owned` is a copy
- * already: ten thousand changes below one map must not copy it ten thousand times.
- */
-function replaced(value: unknown, path: KeyPath, replacement: unknown, owned: WeakSet<object>): unknown {
-  const [key, ...rest] = path;
-  if (key === undefined) return replacement;
-  if (typeof value !== 'object' || value === null) return value;
-  let copy = value as Record<string | number, unknown>;
-  if (!owned.has(value)) {
-    copy = (Array.isArray(value) ? [...value] : { ...value }) as Record<string | number, unknown>;
-    owned.add(copy);
-  }
-  if (rest.length === 0 && replacement === undefined) delete copy[key];
-  else copy[key] = replaced(copy[key], rest, replacement, owned);
-  return copy;
 }
 
 function toProblem(finding: Finding, loaded: LoadedConfig): Problem {
@@ -149,15 +132,6 @@ function show(loaded: LoadedConfig, schema: z.ZodType, path: KeyPath, value: unk
     return typeof typed(value) === 'string' ? `\`${short}\`` : `\`"${short}"\``;
   }
   return typeof value === 'number' ? `the number ${value}` : `\`${value}\``;
-}
-
-function valueAt(root: unknown, path: KeyPath): unknown {
-  let value = root;
-  for (const key of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = (value as Record<string | number, unknown>)[key];
-  }
-  return value;
 }
 
 function distinct(findings: Finding[]): Finding[] {

@@ -104,8 +104,9 @@ test('memory is bounded', () => {
 const WRITERS = `
 import { isMainThread, threadId, Worker } from 'node:worker_threads';
 const { LogSinks } = await import(${JSON.stringify(new URL('./log-sink.ts', import.meta.url).href)});
+const [threads, longest] = process.argv.slice(2).map(Number);
 if (isMainThread) {
-  const workers = Array.from({ length: 3 }, () => new Worker(process.argv[1], { argv: process.argv.slice(2) }));
+  const workers = Array.from({ length: threads }, () => new Worker(process.argv[1], { argv: process.argv.slice(2) }));
   let dropped = 0;
   for (const worker of workers) worker.on('message', (lost) => { dropped += lost; });
   await Promise.all(workers.map((worker) => new Promise((end) => worker.on('exit', end))));
@@ -115,7 +116,7 @@ if (isMainThread) {
   let dropped = 0;
   const sinks = new LogSinks({ capacity: 64 * 1024, onDrop: (lines) => { dropped += lines; } });
   for (let i = 0; i < 3000; i++) {
-    sinks.standard.write(JSON.stringify({ thread: threadId, line: i, padding: 'x'.repeat((i * 37) % 300) }) + '\\n');
+    sinks.standard.write(JSON.stringify({ thread: threadId, line: i, padding: 'x'.repeat((i * 37) % longest) }) + '\\n');
     if (i % 50 === 0) await new Promise((next) => setTimeout(next, 1));
   }
   await sinks.close();
@@ -123,10 +124,16 @@ if (isMainThread) {
 }
 `;
 
-async function linesFromThreads(command: string, pause: number): Promise<{ lines: string[]; dropped: number }> {
+async function linesFromThreads(
+  command: string,
+  pause: number,
+  threads = 3,
+  longest = 300,
+): Promise<{ lines: string[]; dropped: number }> {
   const script = join(directory, 'writers.mjs');
   writeFileSync(script, WRITERS);
-  const child = spawn('sh', ['-c', command, 'sh', process.execPath, script], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const args = ['-c', command, 'sh', process.execPath, script, String(threads), String(longest)];
+  const child = spawn('sh', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   let words = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
@@ -143,10 +150,10 @@ async function linesFromThreads(command: string, pause: number): Promise<{ lines
 }
 
 const destinations = [
-  ['a pipe', '"$1" "$2" | cat', 0],
-  ['a pipe with a slow reader', '"$1" "$2" | (sleep 0.3; cat)', 1],
-  ['a socket', '"$1" "$2"', 0],
-  ['a socket with a slow reader', '"$1" "$2"', 2],
+  ['a pipe', '"$@" | cat', 0],
+  ['a pipe with a slow reader', '"$@" | (sleep 0.3; cat)', 1],
+  ['a socket', '"$@"', 0],
+  ['a socket with a slow reader', '"$@"', 2],
 ] as const;
 
 for (const [what, command, pause] of destinations) {
@@ -162,3 +169,9 @@ for (const [what, command, pause] of destinations) {
     assert.equal(lines.length + dropped, 9000);
   });
 }
+
+test('one thread’s lines arrive whole even where they are longer than a pipe keeps together', async () => {
+  const { lines, dropped } = await linesFromThreads('"$@" | (sleep 0.3; cat)', 0, 1, 20_000);
+  for (const line of lines) JSON.parse(line);
+  assert.equal(lines.length + dropped, 3000);
+});

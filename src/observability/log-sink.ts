@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, type Stats, write, writeSync } from 'node:fs';
+import { closeSync, write, writeSync } from 'node:fs';
 import type { LogSink } from '../plan/policy.ts';
+import { type Destination, openLogFile, openStandardOutput, PIPE_BATCH } from './log-destination.ts';
 
 /**
  * Lines on their way to a file or to standard output. Every system call carries whole lines, and no more of them than
@@ -20,20 +21,8 @@ export interface SinkOptions {
 const CAPACITY = 4 * 1024 * 1024;
 const DELAY = 50;
 const RETRY_DELAY = 10;
-/** POSIX keeps writes to a pipe together up to PIPE_BUF, which is 4096 on Linux. */
-const PIPE_BATCH = 4096;
-/** A stream socket takes this in one piece; a file takes any size. */
-const SOCKET_BATCH = 16 * 1024;
-const FILE_BATCH = 64 * 1024;
 /** How long an exit may wait for a reader. */
 const LAST_CHANCE = 500;
-
-interface Destination {
-  readonly fd: number;
-  /** Its own descriptor, which does not block: a write is done at once or not at all. */
-  readonly immediate: boolean;
-  readonly batch: number;
-}
 
 export class LineSink implements LogSink {
   readonly #open: () => Destination;
@@ -173,8 +162,9 @@ export class LineSink implements LogSink {
       try {
         destination = this.#ready();
         if (destination.immediate) {
-          writeSync(destination.fd, bytes);
-          this.#written(bytes);
+          const count = writeSync(destination.fd, bytes);
+          if (count === bytes.length) this.#written(bytes);
+          else this.#cut(bytes, count);
           continue;
         }
       } catch (error) {
@@ -211,6 +201,12 @@ export class LineSink implements LogSink {
       this.#pump();
       if (this.#batch !== '' && this.#timer === null && !this.#writing) this.#schedule(this.#delay);
     });
+  }
+
+  /** Only a line longer than the kernel keeps together can be written in part. */
+  #cut(bytes: Buffer, count: number): void {
+    this.#queue[0] = bytes.subarray(count);
+    this.#waiting -= count;
   }
 
   #written(bytes: Buffer): void {
@@ -255,7 +251,7 @@ export class LogSinks {
   file(path: string): LineSink {
     let sink = this.#files.get(path);
     if (sink === undefined) {
-      sink = new LineSink(() => ({ ...kindOf(openSync(path, 'a', 0o640)), immediate: false }), this.#options);
+      sink = new LineSink(() => openLogFile(path), this.#options);
       this.#files.set(path, sink);
     }
     return sink;
@@ -273,33 +269,6 @@ export class LogSinks {
     this.standard.flushSync();
     for (const sink of this.#files.values()) sink.flushSync();
   }
-}
-
-/**
- * Standard output is often a pipe, shared with other threads and inherited as one that blocks. Opened anew it has a
- * description of its own, which may be told not to, and a small write then costs no trip through the thread pool.
- */
-function openStandardOutput(): Destination {
-  const inherited = kindOf(1);
-  if (inherited.batch !== PIPE_BATCH || !fstatSync(1).isFIFO()) return inherited;
-  try {
-    return {
-      fd: openSync('/proc/self/fd/1', constants.O_WRONLY | constants.O_NONBLOCK),
-      immediate: true,
-      batch: PIPE_BATCH,
-    };
-  } catch {
-    return inherited;
-  }
-}
-
-function kindOf(fd: number): Destination {
-  return { fd, immediate: false, batch: batchOf(fstatSync(fd)) };
-}
-
-function batchOf(stats: Stats): number {
-  if (stats.isFile()) return FILE_BATCH;
-  return stats.isSocket() ? SOCKET_BATCH : PIPE_BATCH;
 }
 
 const pause = new Int32Array(new SharedArrayBuffer(4));

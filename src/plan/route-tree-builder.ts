@@ -21,16 +21,27 @@ const NODES_A_SLICE = 500;
 class Node {
   /** Literal text between the parent and here. */
   text: string;
-  readonly children = new Map<string, Node>();
-  exact: RouteGroup[] = [];
+  /** None begins with the same byte as another. */
+  children: Node[] | null = null;
+  exact: RouteGroup[] | null = null;
   /** Groups of `/*` right behind here. */
-  wildcard: RouteGroup[] = [];
+  wildcard: RouteGroup[] | null = null;
   /** What follows a parameter that fills the segment beginning here. */
   parameter: Node | null = null;
 
   constructor(text: string) {
     this.text = text;
   }
+}
+
+/** A node that waits to be packed, and where the reference to it goes. */
+interface Waiting {
+  readonly node: Node;
+  /** The literal text before it since the last parameter. */
+  readonly run: string;
+  /** Null: it is the root. */
+  readonly into: number[] | null;
+  readonly slot: number;
 }
 
 /** Takes patterns in any order and packs them into a `RouteTree`. */
@@ -44,7 +55,6 @@ export class RouteTreeBuilder {
   readonly #masks: number[] = [];
   readonly #groups: RouteGroup[] = [];
   readonly #routes: (Route | null)[] = [];
-  #packed = 0;
 
   add(pattern: PathPattern, group: RouteGroup): void {
     if (pattern.kind === 'regex') {
@@ -61,12 +71,13 @@ export class RouteTreeBuilder {
       }
       node = insert(node, pattern.literals[i] as string);
     }
-    (pattern.wildcard ? node.wildcard : node.exact).push(group);
+    if (pattern.wildcard) node.wildcard = node.wildcard === null ? [group] : [...node.wildcard, group];
+    else node.exact = node.exact === null ? [group] : [...node.exact, group];
   }
 
   /** Yields often, so that a worker can serve requests meanwhile. Call it once. */
   *build(): Generator<void, RouteTree> {
-    const root = yield* this.#pack(this.#root, '');
+    const root = yield* this.#pack();
     const regexes: PackedRegex[] = [];
     for (const { regex, groups } of this.#patterns.values()) regexes.push({ regex, groups: this.#packGroups(groups) });
     return new RouteTree({
@@ -82,40 +93,58 @@ export class RouteTreeBuilder {
     });
   }
 
-  /** Packs a node and what is below it; `run` is the literal text before it since the last parameter. */
-  *#pack(node: Node, run: string): Generator<void, number> {
-    if (++this.#packed % NODES_A_SLICE === 0) yield;
-    const text = run + node.text;
-    const isTerminal = node.exact.length > 0 || node.wildcard.length > 0 || node.parameter !== null;
-    const terminal = isTerminal ? yield* this.#packTerminal(node, text) : NONE;
-    if (node.children.size === 0) return isTerminal ? ~terminal : NONE;
-    const codes = [...node.children.keys()].map((byte) => byte.charCodeAt(0));
-    const first = Math.min(...codes);
-    const span = Math.max(...codes) - first + 1;
-    const at = this.#nodes.length;
-    this.#nodes.push(text.length, terminal, first, span);
-    for (let i = 0; i < span; i++) this.#nodes.push(NONE);
-    for (const child of node.children.values()) {
-      const packed = yield* this.#pack(child, text);
-      this.#nodes[at + NODE_HEADER + child.text.charCodeAt(0) - first] = packed;
+  /** Packs all nodes, each before those below it; the reference to the first. */
+  *#pack(): Generator<void, number> {
+    const waiting: Waiting[] = [{ node: this.#root, run: '', into: null, slot: 0 }];
+    let root = NONE;
+    for (let packed = 1; waiting.length > 0; packed++) {
+      const { node, run, into, slot } = waiting.pop() as Waiting;
+      const reference = this.#packNode(node, run + node.text, waiting);
+      if (into === null) root = reference;
+      else into[slot] = reference;
+      if (packed % NODES_A_SLICE === 0) yield;
+    }
+    return root;
+  }
+
+  #packNode(node: Node, text: string, waiting: Waiting[]): number {
+    const isTerminal = node.exact !== null || node.wildcard !== null || node.parameter !== null;
+    const terminal = isTerminal ? this.#packTerminal(node, text, waiting) : NONE;
+    const { children } = node;
+    if (children === null) return isTerminal ? ~terminal : NONE;
+    let first = 255;
+    let last = 0;
+    for (const child of children) {
+      const byte = child.text.charCodeAt(0);
+      first = Math.min(first, byte);
+      last = Math.max(last, byte);
+    }
+    const nodes = this.#nodes;
+    const at = nodes.length;
+    nodes.push(text.length, terminal, first, last - first + 1);
+    for (let byte = first; byte <= last; byte++) nodes.push(NONE);
+    for (const child of children) {
+      const slot = at + NODE_HEADER + child.text.charCodeAt(0) - first;
+      waiting.push({ node: child, run: text, into: nodes, slot });
     }
     return at;
   }
 
-  *#packTerminal(node: Node, text: string): Generator<void, number> {
+  #packTerminal(node: Node, text: string, waiting: Waiting[]): number {
     const terminal = this.#literals.length;
     // A sequential string of its own: comparing with slices and concatenations takes one more cache miss.
     this.#literals.push(Buffer.from(text, 'latin1').toString('latin1'));
-    this.#terminals.push(text.length, this.#packGroups(node.exact), this.#packGroups(node.wildcard), NONE);
+    const terminals = this.#terminals;
+    terminals.push(text.length, this.#packGroups(node.exact), this.#packGroups(node.wildcard), NONE);
     if (node.parameter !== null) {
-      this.#terminals[terminal * TERMINAL_SIZE + 3] = yield* this.#pack(node.parameter, '');
+      waiting.push({ node: node.parameter, run: '', into: terminals, slot: terminal * TERMINAL_SIZE + 3 });
     }
     return terminal;
   }
 
   /** Groups with methods before those without, and an explicit HEAD before the GET that would answer it. */
-  #packGroups(groups: readonly RouteGroup[]): number {
-    if (groups.length === 0) return NONE;
+  #packGroups(groups: readonly RouteGroup[] | null): number {
+    if (groups === null) return NONE;
     const namesHead = (group: RouteGroup): boolean => group.methods?.includes('HEAD') ?? false;
     const rank = (group: RouteGroup): number => (group.methods === null ? 2 : namesHead(group) ? 0 : 1);
     const ordered = [...groups].sort((one, other) => rank(one) - rank(other));
@@ -152,21 +181,23 @@ function insert(from: Node, literal: string): Node {
   let node = from;
   let rest = literal;
   while (rest !== '') {
-    const byte = rest[0] as string;
-    const child = node.children.get(byte);
-    if (child === undefined) {
+    const byte = rest.charCodeAt(0);
+    const index = node.children?.findIndex(({ text }) => text.charCodeAt(0) === byte) ?? -1;
+    const child = node.children?.[index];
+    if (node.children === null || child === undefined) {
       const added = new Node(rest);
-      node.children.set(byte, added);
+      if (node.children === null) node.children = [added];
+      else node.children.push(added);
       return added;
     }
     const { text } = child;
     let shared = 1;
-    while (shared < text.length && shared < rest.length && text[shared] === rest[shared]) shared++;
+    while (shared < text.length && text.charCodeAt(shared) === rest.charCodeAt(shared)) shared++;
     if (shared < text.length) {
       const upper = new Node(text.slice(0, shared));
       child.text = text.slice(shared);
-      upper.children.set(child.text[0] as string, child);
-      node.children.set(byte, upper);
+      upper.children = [child];
+      node.children[index] = upper;
       node = upper;
     } else {
       node = child;

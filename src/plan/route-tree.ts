@@ -226,6 +226,11 @@ export class RouteTree {
     return found;
   }
 
+  /** Every key, in no order that means something. */
+  groups(): readonly RouteGroup[] {
+    return this.#groups;
+  }
+
   /** The first group of a pattern that takes the method. */
   #pick(first: number, bit: number, method: string, exchange: Exchange): Route | null {
     for (let i = first; ; i++) {

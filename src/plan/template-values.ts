@@ -13,7 +13,7 @@ import type { Name, TemplateProblem } from './template-syntax.ts';
  * - `bytes`: wire text. `text`: Unicode. `host`: a validated authority
  * - `path`: percent-encoded as in the normalised path. `query`: percent-encoded as received
  */
-export type ValueForm = 'bytes' | 'text' | 'host' | 'path' | 'query';
+type ValueForm = 'bytes' | 'text' | 'host' | 'path' | 'query';
 
 /** Where a value is written. */
 export type Position = 'header' | 'path' | 'query' | 'text' | 'authority';
@@ -68,6 +68,13 @@ const FIXED: ReadonlyMap<string, TemplateValue> = new Map([
 
 const FREE = ['path', 'query', 'header', 'cookie'] as const;
 const ROOTS = [...FREE, 'identity', 'client', 'request', 'route'] as const;
+
+/** For the reference: the fixed names, and those with a part of the reader's choice. */
+export const templateNames: readonly string[] = [
+  ...FREE.map((root) => `${root}.…`),
+  ...FIXED.keys(),
+  'identity.claims.…',
+];
 
 export function resolveName(
   name: Name,

@@ -124,6 +124,12 @@ test('whatever a client sends, a line stays one line of JSON', () => {
   assert.deepEqual(logged({ fields: [] }, finished()), {});
 });
 
+test('long values are cut', () => {
+  const line = logged(true, finished({ target: `/${'x'.repeat(5000)}?q=${'y'.repeat(5000)}` }));
+  assert.equal(String(line?.path).length, 1025);
+  assert.ok(String(line?.query).endsWith('y…'));
+});
+
 test('fields in the order asked for', () => {
   const policy = compilePolicy(accessLog, { fields: ['status', 'scheme', 'protocol', 'path'] });
   policy.done(finished());

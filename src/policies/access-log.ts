@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type FieldName, fieldName } from '../base/headers.ts';
-import { jsonString } from '../base/json-text.ts';
+import { type FieldName, fieldName, type HeaderBlock } from '../base/headers.ts';
+import { jsonString, jsonText } from '../base/json-text.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import { count, headerName, listOf, orTrue, percent } from '../plan/fields.ts';
 import { definePolicy } from '../plan/policy.ts';
@@ -31,46 +31,65 @@ const SECRET_PARAMETERS = [
   'x-amz-signature',
 ];
 
-type Writer = (exchange: Exchange) => string;
-
-const userAgent = fieldName('user-agent');
-const referer = fieldName('referer');
-
-function received(text: string | undefined): string {
-  return text === undefined ? '' : jsonString(fromWire(text));
+/** One field of a line: a text is put between quotes, anything else stands as it is; empty: the field is left out. */
+interface Writer {
+  readonly isText: boolean;
+  write(exchange: Exchange): string;
 }
 
-function optional(text: string | null): string {
-  return text === null || text === '' ? '' : jsonString(text);
+/** Longer texts are cut: nobody reads them, and a line beyond 4 KiB could be torn apart in a pipe with several writers. */
+const MAX_TEXT = 1024;
+
+function shown(value: string): string {
+  return jsonText(value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value);
 }
 
-/** Each gives the JSON value of its field, or nothing: then the field is left out of the line. */
+function text(read: (exchange: Exchange) => string | null): Writer {
+  return {
+    isText: true,
+    write: (exchange) => {
+      const value = read(exchange);
+      return value === null ? '' : shown(value);
+    },
+  };
+}
+
+function raw(write: (exchange: Exchange) => string): Writer {
+  return { isText: false, write };
+}
+
+/** A received field: its bytes are most likely UTF-8. */
+function received(name: FieldName): Writer {
+  return text((exchange) => fromWire(exchange.headers.get(name) ?? ''));
+}
+
 const writers = {
-  time: () => timestamp(),
-  requestId: (exchange) => optional(exchange.id),
-  gateway: (exchange) => jsonString(exchange.route.gateway),
-  route: (exchange) => jsonString(exchange.route.name),
-  method: (exchange) => jsonString(exchange.method),
-  scheme: (exchange) => jsonString(exchange.scheme),
-  host: (exchange) => optional(exchange.host),
-  path: (exchange) => jsonString(exchange.path),
-  protocol: (exchange) =>
-    exchange.version === 11 ? '"HTTP/1.1"' : exchange.version === 20 ? '"HTTP/2"' : '"HTTP/1.0"',
-  status: (exchange) => String(exchange.status),
-  error: (exchange) => (exchange.error === null ? '' : jsonString(exchange.error.code)),
-  requestBytes: (exchange) => String(exchange.requestBytes),
-  responseBytes: (exchange) => String(exchange.responseBytes),
-  duration: (exchange) => milliseconds(exchange.endedAt - exchange.startedAt),
-  gatewayTime: (exchange) => milliseconds(exchange.endedAt - exchange.startedAt - upstreamTime(exchange)),
-  upstreamTime: (exchange) => (exchange.upstreamStartedAt > 0 ? milliseconds(upstreamTime(exchange)) : ''),
-  client: (exchange) => optional(exchange.clientAddress),
-  userAgent: (exchange) => received(exchange.headers.get(userAgent)),
-  referer: (exchange) => received(exchange.headers.get(referer)),
-  upstream: (exchange) => optional(exchange.upstream),
-  upstreamAddress: (exchange) => optional(exchange.upstreamAddress),
-  attempts: (exchange) => (exchange.attempts > 0 ? String(exchange.attempts) : ''),
-  identity: (exchange) => (exchange.identity === null ? '' : jsonString(exchange.identity.id)),
-  reported: (exchange) => (exchange.reported > 0 ? String(exchange.reported) : ''),
+  time: { isText: true, write: () => timestamp() },
+  requestId: text((exchange) => exchange.id),
+  gateway: text((exchange) => exchange.route.gateway),
+  route: text((exchange) => exchange.route.name),
+  method: text((exchange) => exchange.method),
+  scheme: text((exchange) => exchange.scheme),
+  host: text((exchange) => exchange.host),
+  path: text((exchange) => exchange.path),
+  protocol: text((exchange) =>
+    exchange.version === 11 ? 'HTTP/1.1' : exchange.version === 20 ? 'HTTP/2' : 'HTTP/1.0',
+  ),
+  status: raw((exchange) => String(exchange.status)),
+  error: text((exchange) => exchange.error?.code ?? null),
+  requestBytes: raw((exchange) => String(exchange.requestBytes)),
+  responseBytes: raw((exchange) => String(exchange.responseBytes)),
+  duration: raw((exchange) => milliseconds(exchange.endedAt - exchange.startedAt)),
+  gatewayTime: raw((exchange) => milliseconds(exchange.endedAt - exchange.startedAt - upstreamTime(exchange))),
+  upstreamTime: raw((exchange) => (exchange.upstreamStartedAt > 0 ? milliseconds(upstreamTime(exchange)) : '')),
+  client: text((exchange) => exchange.clientAddress),
+  userAgent: received(fieldName('user-agent')),
+  referer: received(fieldName('referer')),
+  upstream: text((exchange) => exchange.upstream),
+  upstreamAddress: text((exchange) => exchange.upstreamAddress),
+  attempts: raw((exchange) => (exchange.attempts > 0 ? String(exchange.attempts) : '')),
+  identity: text((exchange) => exchange.identity?.id ?? null),
+  reported: raw((exchange) => (exchange.reported > 0 ? String(exchange.reported) : '')),
 } satisfies Record<string, Writer>;
 
 type Field = keyof typeof writers | 'query';
@@ -80,26 +99,30 @@ const fieldNames = (Object.keys(writers) as (keyof typeof writers)[]).flatMap((n
 const usual = fieldNames.filter((name) => name !== 'scheme' && name !== 'referer' && name !== 'protocol');
 
 const options = z.strictObject({
-  fields: listOf(z.enum(fieldNames)).default(usual).describe('What a line has, in this order.'),
+  fields: listOf(z.enum(fieldNames)).prefault(usual).describe('What a line has, in this order.'),
   headers: listOf(headerName())
-    .default([])
+    .prefault([])
     .describe('Request headers to log besides; credentials are always redacted.'),
-  responseHeaders: listOf(headerName()).default([]).describe('The same of the response.'),
+  responseHeaders: listOf(headerName()).prefault([]).describe('The same of the response.'),
   redactQuery: listOf(z.string().min(1))
-    .default([])
+    .prefault([])
     .describe(
       `Query parameters whose values are redacted, besides ${SECRET_PARAMETERS.map((name) => `\`${name}\``).join(', ')}.`,
     ),
   redactHeaders: listOf(headerName())
-    .default([])
+    .prefault([])
     .describe(
       `Headers whose values are redacted, besides ${[...CREDENTIALS].map((name) => `\`${name}\``).join(', ')}.`,
     ),
   minStatus: count(100, 599).optional().describe('Only responses from this status on, and those that failed.'),
   sample: percent()
-    .default(1)
+    .prefault('100%')
     .describe('Which share is logged of what did not fail. Failures (5xx, errors) always are.'),
-  to: z.string().min(1).optional().describe('A file, to which lines are appended; without it standard output.'),
+  to: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('A file, to which lines are appended, relative to the working directory; without it standard output.'),
 });
 
 export const accessLog = definePolicy({
@@ -122,32 +145,26 @@ export const accessLog = definePolicy({
     const sink = chosen.to === undefined ? env.log : env.logTo(chosen.to);
     const secrets = new Set([...SECRET_PARAMETERS, ...chosen.redactQuery.map((name) => name.toLowerCase())]);
     const isSecret = (name: string): boolean => secrets.has(name.toLowerCase());
-    const query: Writer = (exchange) =>
-      exchange.query === '' ? '' : jsonString(maskValues(exchange.query, isSecret, REDACTED));
-
+    const query = text((exchange) => (exchange.query === '' ? null : maskValues(exchange.query, isSecret, REDACTED)));
     const redacted = new Set([...CREDENTIALS, ...chosen.redactHeaders]);
-    const fields = chosen.fields.map((name) => ({
-      key: `"${name}":`,
-      write: name === 'query' ? query : writers[name],
-    }));
-    const requestFields = headerFields(chosen.headers, redacted);
-    const responseFields = headerFields(chosen.responseHeaders, redacted);
+    const fields = chosen.fields.map((name) => fieldOf(name, name === 'query' ? query : writers[name]));
+    if (chosen.headers.length > 0) {
+      const names = headerFields(chosen.headers, redacted);
+      fields.push(
+        fieldOf(
+          'headers',
+          raw((exchange) => headersText(names, exchange.headers)),
+        ),
+      );
+    }
+    if (chosen.responseHeaders.length > 0) {
+      const names = headerFields(chosen.responseHeaders, redacted);
+      const write = (exchange: Exchange) =>
+        exchange.response === null ? '' : headersText(names, exchange.response.headers);
+      fields.push(fieldOf('responseHeaders', raw(write)));
+    }
     const { sample } = chosen;
     const minStatus = chosen.minStatus ?? 0;
-
-    function line(exchange: Exchange): string {
-      let text = '';
-      for (let i = 0; i < fields.length; i++) {
-        const { key, write } = fields[i] as (typeof fields)[number];
-        const value = write(exchange);
-        if (value !== '') text += text === '' ? key + value : `,${key}${value}`;
-      }
-      if (requestFields !== null) text = withHeaders(text, 'headers', requestFields, exchange.headers);
-      if (responseFields !== null && exchange.response !== null) {
-        text = withHeaders(text, 'responseHeaders', responseFields, exchange.response.headers);
-      }
-      return `{${text}}\n`;
-    }
 
     return {
       done(exchange) {
@@ -155,11 +172,39 @@ export const accessLog = definePolicy({
           if (exchange.status < minStatus) return;
           if (sample < 1 && Math.random() >= sample) return;
         }
-        sink.write(line(exchange));
+        sink.write(lineOf(fields, exchange));
       },
     };
   },
 });
+
+/** What stands before a value, by what stands before it: nothing, a value without quotes, a text that is still open. */
+interface LineField {
+  readonly first: string;
+  readonly afterRaw: string;
+  readonly afterText: string;
+  readonly isText: boolean;
+  write(exchange: Exchange): string;
+}
+
+function fieldOf(name: string, { isText, write }: Writer): LineField {
+  const key = `"${name}":${isText ? '"' : ''}`;
+  return { first: `{${key}`, afterRaw: `,${key}`, afterText: `",${key}`, isText, write };
+}
+
+/** Two concatenations a field: a line is a rope that has to be walked, and quotes of their own would double its knots. */
+function lineOf(fields: readonly LineField[], exchange: Exchange): string {
+  let line = '';
+  let isOpen = false;
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i] as LineField;
+    const value = field.write(exchange);
+    if (value === '') continue;
+    line += (line === '' ? field.first : isOpen ? field.afterText : field.afterRaw) + value;
+    isOpen = field.isText;
+  }
+  return line === '' ? '{}\n' : `${line}${isOpen ? '"}\n' : '}\n'}`;
+}
 
 interface HeaderField {
   readonly name: FieldName;
@@ -167,20 +212,19 @@ interface HeaderField {
   readonly redacted: boolean;
 }
 
-function headerFields(names: readonly string[], redacted: ReadonlySet<string>): readonly HeaderField[] | null {
-  if (names.length === 0) return null;
+function headerFields(names: readonly string[], redacted: ReadonlySet<string>): readonly HeaderField[] {
   return names.map((name) => ({ name: fieldName(name), key: `${jsonString(name)}:`, redacted: redacted.has(name) }));
 }
 
-function withHeaders(line: string, key: string, fields: readonly HeaderField[], headers: Exchange['headers']): string {
-  let text = '';
+function headersText(fields: readonly HeaderField[], headers: HeaderBlock): string {
+  let members = '';
   for (let i = 0; i < fields.length; i++) {
     const field = fields[i] as HeaderField;
     const value = headers.getAll(field.name);
     if (value === undefined) continue;
-    text += `${text === '' ? '' : ','}${field.key}${field.redacted ? `"${REDACTED}"` : received(value)}`;
+    members += `${members === '' ? '' : ','}${field.key}"${field.redacted ? REDACTED : shown(fromWire(value))}"`;
   }
-  return text === '' ? line : `${line}${line === '' ? '' : ','}"${key}":{${text}}`;
+  return members === '' ? '' : `{${members}}`;
 }
 
 /** The part of an exchange that an upstream took; what is left is ours and the client's. */
@@ -208,7 +252,7 @@ function timestamp(): string {
   const whole = Math.floor(now / 1000);
   if (whole !== second) {
     second = whole;
-    secondText = `"${new Date(whole * 1000).toISOString().slice(0, 19)}`;
+    secondText = `${new Date(whole * 1000).toISOString().slice(0, 19)}`;
   }
-  return `${secondText}${FRACTIONS[now - whole * 1000] as string}Z"`;
+  return `${secondText}${FRACTIONS[now - whole * 1000] as string}Z`;
 }

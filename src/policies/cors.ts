@@ -44,9 +44,9 @@ const options = z
       .optional()
       .describe('Which request headers a preflight allows. Without it, those that are asked for.'),
     expose: listOf(headerName())
-      .default([])
+      .prefault([])
       .describe('Response headers that scripts may read besides the simple ones.'),
-    maxAge: duration().default(0).describe('How long a browser may remember the answer to a preflight.'),
+    maxAge: duration().prefault(0).describe('How long a browser may remember the answer to a preflight.'),
   })
   .refine(({ origins, credentials }) => !(credentials && (origins.includes('*') || origins.includes('null'))), {
     message: 'any site could act with the credentials of its visitors',

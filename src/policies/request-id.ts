@@ -29,7 +29,9 @@ function isWellFormed(id: string): boolean {
 }
 
 const options = z.strictObject({
-  header: headerName().default('x-request-id').describe('The field that carries the id, both to the service and back.'),
+  header: headerName()
+    .prefault('x-request-id')
+    .describe('The field that carries the id, both to the service and back.'),
   accept: z
     .enum(['trusted', 'always', 'never'])
     .default('trusted')

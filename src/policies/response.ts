@@ -7,7 +7,9 @@ const options = z.strictObject({
   headers: headerEdits('response').optional().describe('Changes of the response’s header fields, errors included.'),
   select: listOf(z.string().min(1))
     .optional()
-    .describe('Members of a JSON body that the client gets, such as `id` or `items.name`; nothing else.'),
+    .describe(
+      'Members of a JSON body that the client gets, such as `id` or `items.name`; nothing else. Not available yet: the route answers 501.',
+    ),
 });
 
 export const response = definePolicy({

@@ -5,8 +5,6 @@ import { definePolicy } from '../plan/policy.ts';
 
 /** What browsers are told to be careful about; the defaults follow https://owasp.org/www-project-secure-headers/. */
 
-const DAY = 86_400_000;
-
 function fieldText(fallback: string) {
   return z
     .union([
@@ -20,9 +18,7 @@ function fieldText(fallback: string) {
 }
 
 const transportSecurity = z.strictObject({
-  maxAge: duration()
-    .default(365 * DAY)
-    .describe('How long browsers insist on https.'),
+  maxAge: duration().prefault('365d').describe('How long browsers insist on https.'),
   includeSubDomains: z.boolean().default(false).describe('Also for every subdomain, whoever serves it.'),
   preload: z.boolean().default(false).describe('Asks for a place in the lists that browsers are shipped with.'),
 });
@@ -30,7 +26,7 @@ const transportSecurity = z.strictObject({
 const options = z.strictObject({
   strictTransportSecurity: z
     .union([orTrue(transportSecurity), z.literal(false)])
-    .default(transportSecurity.parse({}))
+    .prefault(true)
     .describe('`Strict-Transport-Security`, on https only.'),
   contentTypeOptions: fieldText('nosniff').describe('`X-Content-Type-Options`.'),
   frameOptions: fieldText('SAMEORIGIN').describe('`X-Frame-Options`.'),

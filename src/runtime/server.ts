@@ -272,7 +272,7 @@ export class Server implements ConnectionHost, ExecutionContext {
 
 /** `http://host/path` (RFC 9112, 3.2.2): its authority is the request's, and one that contradicts Host is refused. */
 function readAbsolute(target: string, host: string): { host: string; target: string } | null {
-  const match = /^https?:\/\/([0-9a-z\-._~[\]:]+)(\/.*|\?.*|)$/i.exec(target);
+  const match = /^https?:\/\/((?:[0-9a-z\-._~]+|\[[0-9a-f:.]+\])(?::\d{1,5})?)(\/.*|\?.*|)$/i.exec(target);
   if (match === null) return null;
   const authority = (match[1] as string).toLowerCase();
   if (host !== '' && authority !== host) return null;

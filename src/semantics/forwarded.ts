@@ -19,11 +19,11 @@ export interface ClientView {
 /** Which fields the trusted proxies write. */
 export type ForwardingSource = 'either' | 'x-forwarded' | 'forwarded';
 
-export const xForwardedFor = fieldName('x-forwarded-for');
-export const xForwardedProto = fieldName('x-forwarded-proto');
-export const xForwardedHost = fieldName('x-forwarded-host');
-export const xForwardedPort = fieldName('x-forwarded-port');
-export const forwarded = fieldName('forwarded');
+const xForwardedFor = fieldName('x-forwarded-for');
+const xForwardedProto = fieldName('x-forwarded-proto');
+const xForwardedHost = fieldName('x-forwarded-host');
+const xForwardedPort = fieldName('x-forwarded-port');
+const forwarded = fieldName('forwarded');
 
 /** Statements about the client that services are known to believe: none crosses from an untrusted peer. */
 export const clientStatements = [

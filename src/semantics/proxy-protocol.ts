@@ -7,7 +7,7 @@ import { canonicalAddress, parseIPv4 } from './cidr.ts';
  * below are its own): what a balancer puts before the first byte of a connection to say whose connection it is. A
  * listener that expects it refuses whatever does not begin with it, since a client could otherwise speak in its place.
  */
-export interface ProxyHeader {
+interface ProxyHeader {
   /** Bytes of the header: what follows is the connection's own. */
   readonly length: number;
   /** Null when the balancer speaks for itself (LOCAL, health checks) or cannot say: the real endpoints then count. */

@@ -8,7 +8,13 @@ import type { PlanParcel } from './messages.ts';
 import type { ProcessLog } from './process-log.ts';
 import { Reloader, type ReloadOutcome, type ReloadReason } from './reloader.ts';
 import type { AdminSettings, ProcessSettings } from './settings.ts';
-import { StartError, sameAddress, wordsForAdminFailure, wordsForPrepareFailure } from './start-error.ts';
+import {
+  formatAdminAddress,
+  StartError,
+  sameAddress,
+  wordsForAdminFailure,
+  wordsForPrepareFailure,
+} from './start-error.ts';
 import { StateDirectory } from './state-directory.ts';
 import { TicketKeys } from './ticket-keys.ts';
 import type { WorkerThread } from './worker-thread.ts';
@@ -100,7 +106,7 @@ export class Supervisor {
     const config = await options.readConfig({ routes: [], upstreams: [] }, 1);
     if (!config.ok) {
       watcher.close();
-      throw new StartError(config.rendered);
+      throw new StartError(`the configuration cannot be served:\n${config.rendered.trimEnd()}`);
     }
     watcher.update(config.watched, config.watchedPatterns);
     const starting = new Supervisor(options, config, watcher);
@@ -186,6 +192,9 @@ export class Supervisor {
       await this.#end(null);
       throw new StartError(wordsForPrepareFailure(error));
     }
+    const admin = settings.admin === null ? 'no admin API' : `admin API on ${formatAdminAddress(settings.admin)}`;
+    const workers = `${settings.workers} worker${settings.workers === 1 ? '' : 's'}`;
+    this.#log.info('start', `serving ${this.#config.listen.join(', ')} with ${workers}, ${admin}`);
     if (settings.admin !== null && this.#admin === null) void this.#succeed(settings.admin);
   }
 

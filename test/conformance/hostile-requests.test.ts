@@ -6,6 +6,7 @@ import {
   answering,
   connectRaw,
   OK,
+  type RawPeer,
   type RawUpstream,
   readRequests,
   readResponses,
@@ -19,6 +20,8 @@ suite('hostile requests', { concurrency: false }, () => {
   let upstream: RawUpstream;
   let runtime: Runtime;
   let oracle: NodeOracle;
+  /** Bytes of earlier cases on each of the upstream's connections. */
+  const judged = new Map<RawPeer, number>();
 
   before(async () => {
     upstream = await startRawUpstream(answering(() => OK));
@@ -45,7 +48,7 @@ suite('hostile requests', { concurrency: false }, () => {
 
   for (const each of requestCases) {
     test(`${each.answers.join(' ')} ${each.name}`, async () => {
-      for (const connection of upstream.connections) connection.clear();
+      for (const connection of upstream.connections) judged.set(connection, connection.bytes.length);
       await sendAndJudge(each);
     });
   }
@@ -87,8 +90,7 @@ suite('hostile requests', { concurrency: false }, () => {
   async function forwardedRequests(): Promise<StrictRequest[]> {
     const all: StrictRequest[] = [];
     for (const connection of upstream.connections) {
-      const { bytes, error } = connection;
-      if (error?.message.startsWith('read E') !== true) assert.equal(error, null);
+      const bytes = connection.bytes.subarray(judged.get(connection) ?? 0);
       if (bytes.length === 0) continue;
       const { requests, end } = readRequests(bytes);
       assert.equal(bytes.latin1Slice(end), '', 'bytes that are no whole request');

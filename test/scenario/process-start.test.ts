@@ -17,8 +17,8 @@ function sluice(...args: string[]): { status: number | null; stdout: string; std
 
 describe('cold start', () => {
   it('serves, probes, counts and tells, and ends with 0 on SIGTERM', async () => {
-    const upstream = await startUpstream();
-    const gateway = await startGateway(`routes:\n  GET /ready: { respond: ready }\n  /*: ${upstream.url}\n`);
+    await using upstream = await startUpstream();
+    await using gateway = await startGateway(`routes:\n  GET /ready: { respond: ready }\n  /*: ${upstream.url}\n`);
     assert.equal(await (await fetch(`${gateway.url}/a?b=1`)).text(), 'upstream');
     assert.equal(upstream.requests[0]?.url, '/a?b=1');
     assert.equal((await fetch(`${gateway.url}/ready`)).status, 200);
@@ -38,17 +38,14 @@ describe('cold start', () => {
     assert.equal(told.routes.find((route: { route: string }) => route.route === '/*').requests, 1);
     gateway.signal('SIGTERM');
     assert.equal(await gateway.exited, 0);
-    await gateway.stop();
-    await upstream.close();
   });
 
   it('comes up without the services behind it, and answers 502 for them', async () => {
-    const gateway = await startGateway(
+    await using gateway = await startGateway(
       'routes:\n  GET /here: { respond: { status: 200 } }\n  /*: http://127.0.0.1:9\n',
     );
     assert.equal((await fetch(`${gateway.url}/here`)).status, 200);
     assert.equal((await fetch(`${gateway.url}/there`)).status, 502);
-    await gateway.stop();
   });
 
   const refusals: [string, string, RegExp][] = [
@@ -62,10 +59,9 @@ describe('cold start', () => {
   ];
   for (const [what, config, said] of refusals) {
     it(`ends with 1 and says why: ${what}`, async () => {
-      const gateway = await startGateway(config, { wait: false });
+      await using gateway = await startGateway(config, { wait: false });
       assert.equal(await gateway.exited, 1);
       assert.match(gateway.stderr, said);
-      await gateway.stop();
     });
   }
 
@@ -74,48 +70,44 @@ describe('cold start', () => {
     await once(other, 'listening');
     const address = other.address();
     assert.ok(typeof address === 'object' && address !== null);
-    const gateway = await startGateway(`listen: 127.0.0.1:${address.port}\nroutes:\n  /*: http://127.0.0.1:1\n`, {
+    await using gateway = await startGateway(`listen: 127.0.0.1:${address.port}\nroutes:\n  /*: http://127.0.0.1:1\n`, {
       wait: false,
     });
     assert.equal(await gateway.exited, 1);
     assert.match(gateway.stderr, new RegExp(`127\\.0\\.0\\.1:${address.port} is in use by another program`));
-    await gateway.stop();
     other.close();
   });
 
   it('ends with 1 when a second one is started by mistake, and the first serves on', async () => {
-    const gateway = await startGateway('routes:\n  /*: { respond: { status: 204 } }\n');
-    const second = await startGateway('', { like: gateway, wait: false });
+    await using gateway = await startGateway('routes:\n  /*: { respond: { status: 204 } }\n');
+    await using second = await startGateway('', { like: gateway, wait: false });
     assert.equal(await second.exited, 1);
     assert.match(second.stderr, /admin address .* is in use.*--take-over/);
     for (let i = 0; i < 5; i++) assert.equal((await fetch(gateway.url)).status, 204);
-    await gateway.stop();
   });
 
   it('guards changes by a token of its own, in a file for its user alone', async () => {
-    const gateway = await startGateway('routes:\n  /*: { respond: { status: 204 } }\n');
+    await using gateway = await startGateway('routes:\n  /*: { respond: { status: 204 } }\n');
     assert.equal(statSync(join(gateway.directory, '.sluice', 'admin-token')).mode & 0o777, 0o600);
     assert.equal((await fetch(`${gateway.adminUrl}/reload`, { method: 'POST' })).status, 401);
     assert.equal((await fetch(`${gateway.adminUrl}/status`)).status, 401);
     assert.equal((await gateway.admin('GET', '/status')).status, 200);
-    await gateway.stop();
   });
 
   it('warns where connections could be reset while workers leave', { skip: migrates() }, async () => {
-    const gateway = await startGateway('routes:\n  /*: { respond: { status: 204 } }\n');
+    await using gateway = await startGateway('routes:\n  /*: { respond: { status: 204 } }\n');
     assert.match(gateway.stderr, /tcp_migrate_req is 0/);
-    await gateway.stop();
   });
 });
 
 describe('stop', () => {
   it('fails readiness first, serves on for the delay, then lets exchanges under way finish', async () => {
     const held: (() => void)[] = [];
-    const upstream = await startUpstream((_request, response) => {
+    await using upstream = await startUpstream((_request, response) => {
       response.write('begun ');
       held.push(() => response.end('and ended'));
     });
-    const gateway = await startGateway(
+    await using gateway = await startGateway(
       `drain: { delay: 1s, timeout: 20s }\nroutes:\n  GET /ready: { respond: ready }\n  GET /new: { respond: { status: 204 } }\n  /*: ${upstream.url}\n`,
     );
     const underWay = await fetch(`${gateway.url}/slow`);
@@ -135,25 +127,21 @@ describe('stop', () => {
     for (const release of held) release();
     assert.equal(await underWay.text(), 'begun and ended');
     assert.equal(await gateway.exited, 0);
-    await gateway.stop();
-    await upstream.close();
   });
 
   it('cuts off what takes longer than `drain.timeout`', async () => {
-    const upstream = await startUpstream((_request, response) => response.write('for ever'));
-    const gateway = await startGateway(`drain: { timeout: 300ms }\nroutes:\n  /*: ${upstream.url}\n`);
+    await using upstream = await startUpstream((_request, response) => response.write('for ever'));
+    await using gateway = await startGateway(`drain: { timeout: 300ms }\nroutes:\n  /*: ${upstream.url}\n`);
     const underWay = await fetch(gateway.url);
     gateway.signal('SIGTERM');
     await assert.rejects(underWay.text());
     assert.equal(await gateway.exited, 0);
     assert.match(gateway.stderr, /still had exchanges under way/);
-    await gateway.stop();
-    await upstream.close();
   });
 
   it('ends at once on a second signal', async () => {
-    const upstream = await startUpstream((_request, response) => response.write('for ever'));
-    const gateway = await startGateway(`drain: { timeout: 1h }\nroutes:\n  /*: ${upstream.url}\n`);
+    await using upstream = await startUpstream((_request, response) => response.write('for ever'));
+    await using gateway = await startGateway(`drain: { timeout: 1h }\nroutes:\n  /*: ${upstream.url}\n`);
     const underWay = await fetch(gateway.url);
     gateway.signal('SIGTERM');
     await until('it drains', () => gateway.stderr.includes('"drain"'));
@@ -163,19 +151,16 @@ describe('stop', () => {
     });
     assert.equal(await gateway.exited, 143);
     await assert.rejects(underWay.text());
-    await gateway.stop();
-    await upstream.close();
   });
 
   it('drains on the command', async () => {
-    const gateway = await startGateway('routes:\n  /*: { respond: { status: 204 } }\n');
+    await using gateway = await startGateway('routes:\n  /*: { respond: { status: 204 } }\n');
     const drained = sluice('drain', '-c', gateway.configFile);
     assert.equal(drained.status, 0, drained.stderr);
     assert.equal(await gateway.exited, 0);
     const nobody = sluice('status', '-c', gateway.configFile);
     assert.equal(nobody.status, 1);
     assert.match(nobody.stderr, /no gateway answers/);
-    await gateway.stop();
   });
 });
 

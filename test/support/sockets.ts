@@ -4,7 +4,7 @@ import { type AddressInfo, connect as connectTcp, createServer, type Server, typ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
-import { makeAuthority } from './certificates.ts';
+import { type KeyPair, makeAuthority } from './certificates.ts';
 
 /** Connected pairs of sockets: one end as the gateway gets it, not reading yet, the other as any program has it. */
 export const links = ['TCP', 'Unix', 'accepted TLS', 'connected TLS'] as const;
@@ -13,11 +13,17 @@ export type Link = (typeof links)[number];
 export interface Pair {
   readonly ours: Socket;
   readonly peer: Socket;
-  /** The connection that carries `peer`: itself, but for TLS. */
-  readonly wire: Socket;
 }
 
-let authority: ReturnType<typeof makeAuthority> | undefined;
+let made: { ca: string; pair: KeyPair } | undefined;
+
+function credentials(): { ca: string; pair: KeyPair } {
+  if (made === undefined) {
+    const authority = makeAuthority();
+    made = { ca: authority.certificate, pair: authority.issue(['127.0.0.1']) };
+  }
+  return made;
+}
 
 export async function connectPair(link: Link): Promise<Pair> {
   if (link === 'TCP') return await plainPair(undefined);
@@ -43,28 +49,18 @@ async function plainPair(path: string | undefined): Promise<Pair> {
   const [ours] = (await accepted) as [Socket];
   if (peer.connecting) await once(peer, 'connect');
   server.close();
-  return { ours, peer, wire: peer };
+  return { ours, peer };
 }
 
 /** TLS over a plain pair; `ours` is the gateway's role. */
 async function secure(accepted: Socket, connected: Socket, ours: 'server' | 'client'): Promise<Pair> {
-  authority ??= makeAuthority();
-  const { certificate, key } = authority.issue(['127.0.0.1']);
-  const server = createTlsServer({ cert: certificate, key, allowHalfOpen: true });
+  const { ca, pair } = credentials();
+  const server = createTlsServer({ cert: pair.certificate, key: pair.key, allowHalfOpen: true });
   const arrived = once(server, 'secureConnection') as Promise<[TLSSocket]>;
   server.emit('connection', accepted);
-  const client = connectTls({ socket: connected, host: '127.0.0.1', ca: authority.certificate });
+  const client = connectTls({ socket: connected, host: '127.0.0.1', ca });
   const [[served]] = await Promise.all([arrived, once(client, 'secureConnect')]);
-  const pair =
-    ours === 'server'
-      ? { ours: served, peer: client, wire: connected }
-      : { ours: client, peer: served, wire: accepted };
-  pair.ours.pause();
-  return pair;
-}
-
-/** Ends a connection abruptly: with a reset where its kind has one. */
-export function reset(wire: Socket): void {
-  if (wire.remoteAddress === undefined) wire.destroy();
-  else wire.resetAndDestroy();
+  const both = ours === 'server' ? { ours: served, peer: client } : { ours: client, peer: served };
+  both.ours.pause();
+  return both;
 }

@@ -275,6 +275,8 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
       this.#keepAlive = false;
     }
     if (this.#keepAlive && this.#host.draining) this.#keepAlive = false;
+    // Whoever is misunderstood in one request is not trusted to be understood in the next.
+    if (status === 400 && exchange.error !== null) this.#keepAlive = false;
     let framing = '';
     if (exchange.method === 'HEAD' || status === 304) {
       this.#coding = coding.discard;
@@ -417,8 +419,9 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
     }
     this.#keepAlive = false;
     if (this.#body !== null && !this.#body.complete) {
-      this.#body.fail(errors.clientClosed);
+      // The exchange first: the end of its body is no reason to answer somebody who has gone.
       execution.cancel(errors.clientClosed);
+      this.#body.fail(errors.clientClosed);
       this.transport.destroy();
       return;
     }
@@ -438,8 +441,8 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
     const execution = this.#execution;
     this.#execution = null;
     if (execution !== null) {
-      if (this.#body !== null && !this.#body.complete) this.#body.fail(errors.clientClosed);
       execution.cancel(errors.clientClosed);
+      if (this.#body !== null && !this.#body.complete) this.#body.fail(errors.clientClosed);
     }
     this.#host.closed(this);
   }

@@ -1,6 +1,7 @@
 import '../../base/buffer.ts';
 import { errors, type GatewayError } from '../../base/gateway-error.ts';
-import { fieldName, HeaderBlock, hashByte } from '../../base/headers.ts';
+import { fieldName, HeaderBlock, hashByte, prepareName } from '../../base/headers.ts';
+import { clientStatements } from '../../semantics/forwarded.ts';
 
 /**
  * HTTP/1.1 message heads by RFC 9112, strictly: what two parsers could understand differently is refused. Works on
@@ -12,13 +13,24 @@ const LF = 10;
 const SP = 32;
 const TAB = 9;
 const COLON = 58;
+const BRACKET = 91;
+
+/** Longer than any method of any registry; RFC 9112, 3 leaves the bound to us. */
+const MAX_METHOD = 64;
+/** What one `Connection` field may name: each name costs a look at every field. */
+const MAX_OPTIONS = 64;
 
 const TOKEN = 1;
 const VALUE = 2;
 const TARGET = 4;
 const HOST = 8;
+const ADDRESS = 16;
 
-/** Byte classes: tchar (RFC 9110, 5.6.2), field-value bytes (5.5), visible ASCII for targets, and uri-host with port. */
+/**
+ * Byte classes: tchar (RFC 9110, 5.6.2), field-value bytes (5.5), visible ASCII for targets, host names, and IPv6
+ * addresses. RFC 3986 lets a name have escapes and sub-delimiters too; no service has them, and `a;for=b` in a Host
+ * would write into what Forwarded says.
+ */
 const classes = new Uint8Array(256);
 for (let byte = 0; byte < 256; byte++) {
   const character = String.fromCharCode(byte);
@@ -26,7 +38,8 @@ for (let byte = 0; byte < 256; byte++) {
   if (/[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(character)) bits |= TOKEN;
   if (byte === TAB || (byte >= SP && byte !== 127)) bits |= VALUE;
   if (byte > SP && byte < 127) bits |= TARGET;
-  if (/[0-9A-Za-z\-._~!$&'()*+,;=:%[\]]/.test(character)) bits |= HOST;
+  if (/[0-9A-Za-z\-._~]/.test(character)) bits |= HOST;
+  if (/[0-9A-Fa-f:.]/.test(character)) bits |= ADDRESS;
   classes[byte] = bits;
 }
 
@@ -91,6 +104,8 @@ export class MessageHead {
   /** First protocol of `Upgrade` when `Connection` names it too, lower case. */
   upgrade: string | null = null;
   expectContinue = false;
+  /** `Expect` says something that is not understood. */
+  expectsOther = false;
   /** The sender takes trailers (`TE: trailers`). */
   takesTrailers = false;
   /** Set when `parse…` answers -1. */
@@ -120,7 +135,8 @@ export function parseRequestHead(
   const headStart = p;
   const stop = Math.min(end, headStart + limits.maxHead);
   while (p < stop && ((classes[bytes[p] as number] as number) & TOKEN) !== 0) p++;
-  if (p === stop) return incomplete(head, stop < end || p - headStart > 64, errors.malformedRequest);
+  if (p - headStart > MAX_METHOD) return fail(head, errors.malformedRequest);
+  if (p === stop) return incomplete(head, stop < end, errors.malformedRequest);
   if (bytes[p] !== SP || p === headStart) {
     return bytes[p] === CR && p === headStart && p + 1 === end ? 0 : fail(head, errors.malformedRequest);
   }
@@ -154,6 +170,9 @@ export function parseRequestHead(
   if (head.hosts !== 1 ? head.hosts > 1 || version === 11 : head.host === '')
     return fail(head, errors.malformedRequest);
   if (head.chunked && (version === 10 || head.contentLength >= 0)) return fail(head, errors.malformedRequest);
+  // RFC 9110, 9.3.6: for proxies that tunnel; a service that took it here would leave HTTP on a shared connection.
+  if (head.method === 'CONNECT') return fail(head, errors.malformedRequest);
+  if (head.expectsOther) return fail(head, errors.expectationFailed);
   if (version === 10) head.expectContinue = false;
   settleConnection(head);
   return next;
@@ -195,11 +214,16 @@ export function parseResponseHead(
   head.status = status;
   // RFC 9112, 6.3: both framings at once is an attack or a defect; in 1.0 there is no Transfer-Encoding.
   if (head.chunked && (version === 10 || head.contentLength >= 0)) return fail(head, errors.upstreamMalformed);
+  // RFC 9110, 8.6; RFC 9112, 6.1: 1xx has no content, and a reader that saw a length would take the final head for it.
+  if (status < 200 && (head.chunked || head.contentLength >= 0)) return fail(head, errors.upstreamMalformed);
   settleConnection(head);
   return next;
 }
 
-/** Parses a trailer section that ends with an empty line; fields that frame or route a message are dropped (RFC 9110, 6.5.1). */
+/**
+ * Parses a trailer section that ends with an empty line. Fields that frame or route a message or say who sends it are
+ * dropped (RFC 9110, 6.5.1): services that merge trailers into the head would believe them.
+ */
 export function parseTrailers(
   bytes: Buffer,
   start: number,
@@ -229,7 +253,9 @@ const forbiddenTrailers = [
   'cookie',
   'trailer',
   'cache-control',
-].map(fieldName);
+]
+  .map(fieldName)
+  .concat(clientStatements);
 
 function reset(head: MessageHead, version: number): void {
   head.headers.reset('');
@@ -245,6 +271,7 @@ function reset(head: MessageHead, version: number): void {
   head.upgradeValue = null;
   head.connectionOptions = null;
   head.expectContinue = false;
+  head.expectsOther = false;
   head.takesTrailers = false;
 }
 
@@ -259,15 +286,17 @@ function incomplete(head: MessageHead, overLimit: boolean, error: GatewayError):
 
 /** 11 or 10; 0 when bytes are missing; -1 malformed; -2 a version that is not spoken here. */
 function parseVersion(bytes: Buffer, p: number, stop: number): number {
-  const expected = 'HTTP/1.';
-  const available = Math.min(7, stop - p);
+  const expected = 'HTTP/1.1';
+  const available = Math.min(8, stop - p);
+  let known = true;
   for (let i = 0; i < available; i++) {
     if (bytes[p + i] === expected.charCodeAt(i)) continue;
-    return i === 5 && bytes[p + i] !== 48 && digit(bytes, p + i) >= 0 && bytes[p + i + 1] === 46 ? -2 : -1;
+    if ((i !== 5 && i !== 7) || !(digit(bytes, p + i) >= 0)) return -1;
+    if (i === 5 || bytes[p + i] !== 48) known = false;
   }
-  if (stop - p < 8) return 0;
-  const minor = bytes[p + 7];
-  return minor === 49 ? 11 : minor === 48 ? 10 : -1;
+  if (available < 8) return 0;
+  if (!known) return -2;
+  return bytes[p + 7] === 49 ? 11 : 10;
 }
 
 /** NaN for what is not a digit. */
@@ -389,25 +418,18 @@ function readSpecial(
       head.chunked = true;
       headers.receive(hash, nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, true);
       return true;
-    case special.host: {
+    case special.host:
       head.hosts++;
-      head.host = bytes.latin1Slice(valueStart, valueEnd);
-      let upper = false;
-      for (let p = valueStart; p < valueEnd; p++) {
-        const byte = bytes[p] as number;
-        if (((classes[byte] as number) & HOST) === 0) {
-          fail(head, errors.malformedRequest);
-          return false;
-        }
-        if (byte >= 65 && byte <= 90) upper = true;
-      }
-      if (upper) head.host = head.host.toLowerCase();
+      // A malformed one counts as empty, which no request may have; what a response calls Host is nobody's concern.
+      head.host = isAuthority(bytes, valueStart, valueEnd) ? bytes.latin1Slice(valueStart, valueEnd) : '';
       // The call's authority is written instead.
       headers.receive(hash, nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, true);
       return true;
-    }
     case special.connection:
-      readConnection(bytes.latin1Slice(valueStart, valueEnd), head);
+      if (!readConnection(bytes.latin1Slice(valueStart, valueEnd), head)) {
+        fail(head, errors.malformedRequest);
+        return false;
+      }
       headers.receive(hash, nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, true);
       return true;
     case special.upgrade:
@@ -420,11 +442,8 @@ function readSpecial(
       headers.receive(hash, nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, true);
       return true;
     case special.expect:
-      if (!isNamed(bytes, valueStart, valueEnd, '100-continue')) {
-        fail(head, errors.expectationFailed);
-        return false;
-      }
-      head.expectContinue = true;
+      if (isNamed(bytes, valueStart, valueEnd, '100-continue')) head.expectContinue = true;
+      else head.expectsOther = true;
       headers.receive(hash, nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, true);
       return true;
     default:
@@ -447,6 +466,25 @@ function parseLength(bytes: Buffer, start: number, end: number): number {
   return length;
 }
 
+/** `uri-host [":" port]` (RFC 9110, 7.2), as far as the byte classes above have it. */
+function isAuthority(bytes: Buffer, start: number, end: number): boolean {
+  let p = start;
+  if (bytes[p] === BRACKET) {
+    p++;
+    while (p < end && ((classes[bytes[p] as number] as number) & ADDRESS) !== 0) p++;
+    if (p === start + 1 || p === end || bytes[p] !== BRACKET + 2) return false;
+    p++;
+  } else {
+    while (p < end && ((classes[bytes[p] as number] as number) & HOST) !== 0) p++;
+    if (p === start) return false;
+  }
+  if (p === end) return true;
+  const digits = end - p - 1;
+  if (bytes[p] !== COLON || digits === 0 || digits > 5) return false;
+  while (++p < end) if (!(digit(bytes, p) >= 0)) return false;
+  return true;
+}
+
 /** Fields that carry the message itself: naming them in Connection must not take them away. */
 const neverHopByHop = new Set([
   'host',
@@ -457,13 +495,15 @@ const neverHopByHop = new Set([
   'transfer-encoding',
 ]);
 
-function readConnection(value: string, head: MessageHead): void {
+/** False: it names more than anybody has a use for. */
+function readConnection(value: string, head: MessageHead): boolean {
   if (value === 'keep-alive' || value === 'Keep-Alive') {
     head.keepAlive = true;
-    return;
+    return true;
   }
-  for (const part of value.split(',')) {
-    const token = part.trim().toLowerCase();
+  const options = value.split(',', MAX_OPTIONS + 1);
+  for (const option of options) {
+    const token = option.trim().toLowerCase();
     if (token === 'close') head.closeNamed = true;
     else if (token === 'keep-alive') head.keepAlive = true;
     else if (token === 'upgrade') head.upgradeNamed = true;
@@ -472,17 +512,27 @@ function readConnection(value: string, head: MessageHead): void {
       head.connectionOptions.push(token);
     }
   }
+  return options.length <= MAX_OPTIONS;
 }
+
+/** RFC 9110, 7.8: `protocol-name ["/" protocol-version]`, in lower case. */
+const PROTOCOL = /^[!#$%&'*+\-.^_`|~0-9a-z]+(?:\/[!#$%&'*+\-.^_`|~0-9a-z]+)?$/;
 
 /** `Connection` may stand before or after what it names, so this waits for the whole section. */
 function settleConnection(head: MessageHead): void {
   if (head.closeNamed) head.keepAlive = false;
   if (head.connectionOptions !== null) {
-    for (const option of head.connectionOptions) head.headers.keepFromForwarding(fieldName(option));
+    for (const option of head.connectionOptions) head.headers.keepFromForwarding(prepareName(option));
   }
-  if (!head.upgradeNamed || head.upgradeValue === null) return;
-  const comma = head.upgradeValue.indexOf(',');
-  const protocol = (comma < 0 ? head.upgradeValue : head.upgradeValue.slice(0, comma)).trim().toLowerCase();
-  // h2c would let a client speak past every policy (RFC 9113 dropped it); the request goes on without its upgrade.
-  if (protocol !== '' && !protocol.startsWith('h2c')) head.upgrade = protocol;
+  if (head.upgradeNamed && head.upgradeValue !== null) head.upgrade = upgradeOf(head, head.upgradeValue);
+}
+
+/** The first protocol; null when the upgrade is to be ignored, as a server always may (RFC 9110, 7.8). */
+function upgradeOf(head: MessageHead, value: string): string | null {
+  // In 1.0 it means nothing, and behind a body two parties could differ on where the new protocol begins.
+  if (head.version === 10 || head.chunked || head.contentLength > 0) return null;
+  const comma = value.indexOf(',');
+  const protocol = (comma < 0 ? value : value.slice(0, comma)).trim().toLowerCase();
+  // h2c would let a client speak past every policy (RFC 9113 dropped it).
+  return PROTOCOL.test(protocol) && !protocol.startsWith('h2c') ? protocol : null;
 }

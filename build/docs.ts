@@ -1,0 +1,152 @@
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import type { PolicyModule } from '../src/plan/policy.ts';
+import { templateNames } from '../src/plan/template-values.ts';
+import { registry } from '../src/policies/registry.ts';
+
+/**
+ * `npm run docs`: the reference of the policies, out of the policies themselves: their summaries, schemas and examples. A
+ * test holds the file to what this makes of them.
+ */
+export const policyReferenceFile = resolve(import.meta.dirname, '../docs/reference/policies.md');
+
+/** The parts of a JSON Schema that the reference tells. */
+interface Schema {
+  type?: string | string[];
+  description?: string;
+  expects?: string;
+  zero?: boolean;
+  mergeByName?: boolean;
+  default?: unknown;
+  const?: unknown;
+  enum?: unknown[];
+  anyOf?: Schema[];
+  properties?: Record<string, Schema>;
+  required?: string[];
+  additionalProperties?: Schema | false;
+  items?: Schema;
+}
+
+interface Row {
+  readonly name: string;
+  readonly takes: string;
+  readonly fallback: string;
+  readonly description: string;
+}
+
+export function policyReference(): string {
+  const index = registry.map(({ name, summary }) => `- [\`${name}\`](#${name.toLowerCase()}): ${summary}`);
+  return [
+    '# Policies',
+    '',
+    'Every policy is a key of a route, a preset, a gateway or `defaults`; the nearest one wins, and `false` turns one off.',
+    'Inside one phase they run in this order, whatever the order in a configuration. This page is made from their schemas by',
+    '`npm run docs`.',
+    '',
+    ...index,
+    '',
+    '## Templates',
+    '',
+    'A template is text with values of the request in braces: `/v1/users/{path.id}`. `{{` and `}}` are braces themselves, and',
+    "a key that is no word stands in quotes: `{identity.claims['https://shop.example/team']}`. Each value is encoded for its",
+    'place. A value that is missing, or that its place cannot hold, drops a header or a query parameter, and is 400 in a path.',
+    'Path parameters stay percent-encoded in headers.',
+    '',
+    templateNames.map((name) => `\`{${name}}\``).join(', '),
+    '',
+    ...registry.flatMap(sectionOf),
+  ].join('\n');
+}
+
+function sectionOf(policy: PolicyModule): string[] {
+  const schema = z.toJSONSchema(policy.schema, { io: 'input', unrepresentable: 'any' }) as Schema;
+  const options = alternatives(schema).find(({ properties }) => properties !== undefined);
+  const takesTrue = alternatives(schema).some((each) => each.const === true);
+  return [
+    `## ${policy.name}`,
+    '',
+    policy.summary,
+    ...(takesTrue ? ['', '`true` stands for every default.'] : []),
+    '',
+    '| option | takes | default | |',
+    '|---|---|---|---|',
+    ...(options === undefined ? [] : rowsOf(options, '').map(rowText)),
+    '',
+    ...policy.examples.flatMap(({ title, options: given }) => [
+      `${title}:`,
+      '',
+      '```yaml',
+      stringify({ [policy.name]: given }, { lineWidth: 110, singleQuote: false }).trimEnd(),
+      '```',
+      '',
+    ]),
+  ];
+}
+
+function rowsOf(schema: Schema, prefix: string): Row[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([key, option]) => {
+    const name = `${prefix}${key}`;
+    const inner = alternatives(option).find(({ properties }) => properties !== undefined);
+    const row = {
+      name,
+      takes: takes(option),
+      fallback: fallbackOf(option, schema.required?.includes(key) === true),
+      description: option.description ?? '',
+    };
+    return inner === undefined ? [row] : [row, ...rowsOf(inner, `${name}.`)];
+  });
+}
+
+function rowText({ name, takes: what, fallback, description }: Row): string {
+  const cells = [`\`${name}\``, what, fallback, description].map((cell) => cell.replaceAll('|', '\\|'));
+  return `| ${cells.join(' | ')} |`;
+}
+
+function alternatives(schema: Schema): Schema[] {
+  return schema.anyOf === undefined ? [schema] : schema.anyOf.flatMap(alternatives);
+}
+
+function takes(schema: Schema): string {
+  const said = alternatives(schema)
+    .filter(({ zero }) => zero !== true)
+    .map(oneTakes);
+  // A list or one of its items: told once.
+  const items = said.filter((text) => text.startsWith('list of '));
+  const words = said
+    .filter((text) => !items.includes(`list of ${text}`))
+    .map((text) => text.replace(/^list of /, 'one or more: '));
+  return [...new Set(words)].join(', or ');
+}
+
+function oneTakes(schema: Schema): string {
+  if (schema.expects !== undefined) return schema.expects;
+  if (schema.const !== undefined) return `\`${String(schema.const)}\``;
+  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
+  if (schema.type === 'array') return `list of ${takes(schema.items ?? {})}`;
+  if (schema.type === 'object' && schema.properties === undefined) {
+    const value = typeof schema.additionalProperties === 'object' ? takes(schema.additionalProperties) : '';
+    return `a map${schema.mergeByName === true ? ' (merged by name)' : ''} of ${value}`;
+  }
+  const words: Record<string, string> = {
+    boolean: '`true` or `false`',
+    integer: 'a whole number',
+    number: 'a number',
+    object: 'a map',
+    string: 'text',
+  };
+  return [schema.type ?? []]
+    .flat()
+    .map((type) => words[type] ?? type)
+    .join(' or ');
+}
+
+function fallbackOf(schema: Schema, isRequired: boolean): string {
+  const { default: value } = schema;
+  if (value === undefined) return isRequired ? 'required' : '';
+  if (!Array.isArray(value)) return `\`${String(value)}\``;
+  return value.map((item) => `\`${String(item)}\``).join(', ');
+}
+
+if (import.meta.main) writeFileSync(policyReferenceFile, policyReference());

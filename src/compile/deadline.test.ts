@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { errors, type GatewayError } from '../base/gateway-error.ts';
+import { HeaderBlock } from '../base/headers.ts';
+import { type Sink, UpstreamCall } from '../plan/call.ts';
+import { withDeadline } from './deadline.ts';
+
+const call = () => new UpstreamCall('GET', '/', 'h', new HeaderBlock(), null, null);
+
+function sink(fail: (error: GatewayError) => void, end: () => void = () => undefined): Sink {
+  return {
+    takesFramed: true,
+    informational: () => undefined,
+    head: () => undefined,
+    data: () => true,
+    end,
+    upgrade: () => undefined,
+    fail,
+  };
+}
+
+test('a dispatch that takes too long is cancelled and fails', async () => {
+  const slow = call();
+  let cancelled = 0;
+  const error = await new Promise<GatewayError>((resolve) => {
+    const dispatch = withDeadline(10, (each) => {
+      each.runner = { resumeCall: () => undefined, cancelCall: () => cancelled++ };
+    });
+    dispatch(slow, sink(resolve));
+    // The wheel does not keep a process alive.
+    setTimeout(() => undefined, 500);
+  });
+  assert.equal(error, errors.upstreamTimeout);
+  assert.equal(cancelled, 1);
+});
+
+test('what ends in time passes as it is', () => {
+  let ends = 0;
+  const dispatch = withDeadline(10_000, (_call, inner) => {
+    assert.equal(inner.takesFramed, true);
+    inner.end(null);
+  });
+  dispatch(
+    call(),
+    sink(
+      () => assert.fail('it ended in time'),
+      () => ends++,
+    ),
+  );
+  assert.equal(ends, 1);
+});

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { checkConfig } from '../../../src/compile/check.ts';
+import { Explainer } from '../../../src/compile/explain.ts';
+import { renderExplanation } from '../../../src/compile/explain-text.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { renderProblems } from '../../../src/config/render.ts';
+import { registry } from '../../../src/policies/registry.ts';
+
+/**
+ * Every folder under `cases` is a configuration and `problems.txt` what `check` says to it. `requests.txt`, where there
+ * is one, has a request a line (`METHOD URL name=value ...`), and `explain.txt` what `explain` says. `UPDATE_GOLDEN=1`
+ * writes both.
+ */
+const cases = join(import.meta.dirname, 'cases');
+
+for (const name of readdirSync(cases)) {
+  const folder = join(cases, name);
+  const strip = (text: string): string => text.replaceAll(`${folder}/`, '');
+
+  test(`problems of ${name}`, async () => {
+    const loaded = await loadConfig([join(folder, 'sluice.yaml')], { env: {} });
+    const { problems } = await checkConfig(loaded, { registry });
+    expect(join(folder, 'problems.txt'), strip(renderProblems(problems, loaded.sources, { color: false })));
+  });
+
+  if (!existsSync(join(folder, 'requests.txt'))) continue;
+  test(`explanations of ${name}`, async () => {
+    const loaded = await loadConfig([join(folder, 'sluice.yaml')], { env: {} });
+    const explainer = await Explainer.of(await checkConfig(loaded, { registry }), registry);
+    assert.ok(explainer !== null);
+    const said = readFileSync(join(folder, 'requests.txt'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const [method = '', url = '', ...fields] = line.split(' ');
+        const headers = fields.map((field): [string, string] => {
+          const equals = field.indexOf('=');
+          return [field.slice(0, equals), field.slice(equals + 1)];
+        });
+        return renderExplanation(explainer.explain({ method, url, headers }));
+      });
+    // Made anew for each request.
+    const text = said.join('\n----\n\n').replaceAll(/x-request-id: \S+/g, 'x-request-id: …');
+    expect(join(folder, 'explain.txt'), strip(text));
+  });
+}
+
+function expect(path: string, actual: string): void {
+  if (process.env.UPDATE_GOLDEN === '1') writeFileSync(path, actual);
+  else assert.equal(actual, readFileSync(path, 'utf8'));
+}
