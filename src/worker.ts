@@ -26,6 +26,12 @@ const HANDLER_TIMEOUT_MS = 60_000;
 /** Clients that are about to send their next request get an answer that ends the connection, instead of a reset. */
 const IDLE_GRACE_MS = 1_000;
 
+/** What Node adds to errors of `listen`. */
+interface SystemAddress {
+  readonly address?: string;
+  readonly port?: number;
+}
+
 const boot: WorkerBoot = workerData;
 const control = new ControlCell(boot.control);
 const cell = new WorkerCell(boot.metrics);
@@ -144,9 +150,14 @@ async function leave(): Promise<void> {
 
 function describe(error: unknown): Refusal {
   if (!(error instanceof Error)) return { code: null, address: null, message: String(error) };
-  const { code, address, message } = error as NodeJS.ErrnoException & { address?: string };
-  const isSystem = typeof code === 'string' && (error as NodeJS.ErrnoException).syscall !== undefined;
-  return { code: isSystem ? code : null, address: isSystem ? (address ?? null) : null, message };
+  const { code, syscall, address, port, message } = error as NodeJS.ErrnoException & SystemAddress;
+  if (code === undefined || syscall === undefined) return { code: null, address: null, message };
+  return { code, address: address === undefined ? null : formatAddress(address, port), message };
+}
+
+function formatAddress(address: string, port: number | undefined): string {
+  if (port === undefined || port < 0) return address;
+  return `${address.includes(':') ? `[${address}]` : address}:${port}`;
 }
 
 parentPort?.on('message', (message: ToWorker) => {

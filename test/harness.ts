@@ -18,13 +18,13 @@ export async function until<T>(
   what: string,
   probe: () => T | Promise<T>,
   patienceMs = PATIENCE_MS,
-): Promise<NonNullable<T>> {
+): Promise<Exclude<T, null | undefined | false>> {
   const end = performance.now() + patienceMs;
   let last: unknown;
   while (performance.now() < end) {
     try {
       const value = await probe();
-      if (value) return value as NonNullable<T>;
+      if (value) return value as Exclude<T, null | undefined | false>;
       last = value;
     } catch (error) {
       last = error;

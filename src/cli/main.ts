@@ -11,6 +11,7 @@ interface CommandModule {
 const commands: Readonly<Record<string, { summary: string; load(): Promise<CommandModule> }>> = {
   start: { summary: 'serve requests, in the foreground', load: () => import('./start.ts') },
   check: { summary: 'say everything that is wrong with the configuration', load: () => import('./check.ts') },
+  explain: { summary: 'say what would happen to a request, and why', load: () => import('./explain.ts') },
   status: { summary: 'how the running gateway is', load: () => import('./status.ts') },
   reload: { summary: 'read the configuration again; a failure changes nothing', load: () => import('./reload.ts') },
   drain: { summary: 'stop in an orderly way, finishing what is under way', load: () => import('./drain.ts') },

@@ -4,10 +4,6 @@ import { suggest } from '../base/suggest.ts';
 import type { LoadedConfig } from '../config/document.ts';
 import type { KeyPath } from '../config/key-path.ts';
 
-export interface Related {
-  readonly path: KeyPath;
-}
-
 /** Where the parts of the check report to, and how they get from key paths to places and files. */
 export class CheckContext {
   readonly loaded: LoadedConfig;

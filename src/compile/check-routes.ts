@@ -3,6 +3,7 @@ import type { Fact } from '../plan/policy.ts';
 import { parseRouteKey, type RouteKey } from '../semantics/path-pattern.ts';
 import type { CheckContext } from './check-context.ts';
 import { checkMatch, isConditional } from './check-match.ts';
+import { itemPath } from './check-process.ts';
 import { checkAuth, errorPagesOf, type Missing, missingFor, reportLoss, warnLater } from './check-settings.ts';
 import { checkTarget } from './check-targets.ts';
 import type { UpstreamTable } from './check-upstreams.ts';
@@ -76,16 +77,16 @@ export class RouteChecker {
     this.#auth = context.namesIn('auth');
     this.#named = named;
     this.#policies = new Map(policies.map((name, index) => [name, index]));
-    for (const [name, settings] of Object.entries(this.#presets)) warnLater(settings, ['presets', name], context);
+    for (const [name, settings] of Object.entries(this.#presets)) this.#reviewLayer(settings, ['presets', name]);
     const defaults = document.defaults ?? {};
-    warnLater(defaults, ['defaults'], context);
+    this.#reviewLayer(defaults, ['defaults']);
     this.#defaults = this.#over(noSettings, defaults, ['defaults']);
   }
 
   /** All routes of a gateway, and the route that answers what none of them matches. */
   gateway(index: number, name: string, value: GatewayValue, path: KeyPath, routesPath: KeyPath): CheckedRoute {
     const own = settingsOf(value, GATEWAY_KEYS);
-    warnLater(own, path, this.#context);
+    this.#reviewLayer(own, path);
     const base = this.#over(this.#defaults, own, path);
     const withPresets = new Map<string, EffectiveSettings>();
     const names = new Map<string, KeyPath>();
@@ -151,7 +152,7 @@ export class RouteChecker {
   ): Omit<CheckedRoute, 'alternative'> {
     const context = this.#context;
     const own = isShort ? {} : settingsOf(route, OWN_KEYS);
-    warnLater(own, path, context);
+    this.#reviewLayer(own, path);
     const settings = this.#over(this.#withPresets(route.use, path, base, withPresets), own, path);
     checkAuth(settings, path, this.#auth, context);
     // A short route is its target: what is wrong with it stands where the route stands.
@@ -234,6 +235,17 @@ export class RouteChecker {
       tags: [],
     };
     return { document, path, useSources, ...rest };
+  }
+
+  /** What one layer says by itself, whoever inherits it. */
+  #reviewLayer(settings: Settings, path: KeyPath): void {
+    warnLater(settings, path, this.#context);
+    const { fallback } = settings;
+    if (!Array.isArray(fallback)) return;
+    for (const [index, step] of fallback.entries()) {
+      const at = itemPath(this.#context, [...path, 'fallback'], index);
+      if (typeof step === 'object' && 'to' in step) this.#upstreams.resolve(step.to as string, [...at, 'to']);
+    }
   }
 
   #over(base: EffectiveSettings, settings: Settings, path: KeyPath): EffectiveSettings {

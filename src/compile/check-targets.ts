@@ -10,7 +10,6 @@ import type { RouteObject } from './model/document.ts';
 import type { TargetDocument } from './plan-document.ts';
 
 const KINDS = ['to', 'redirect', 'respond', 'compose', 'handler'] as const;
-const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 export interface CheckedTarget {
   readonly target: TargetDocument;
@@ -109,11 +108,6 @@ function respondTarget(
   if (respond === 'ready') return { kind: 'ready' };
   if (typeof respond === 'number') return { kind: 'respond', status: respond, headers: [], body: null };
   const { headers, body } = contentOf(respond);
-  for (const [name, value] of headers) {
-    if (HEADER_VALUE.test(value)) continue;
-    const remedy = 'Remove control characters, and encode what is outside Latin-1.';
-    context.error('wrong-value', 'this is not the value of a header', remedy, [...path, 'headers', name]);
-  }
   if (body !== null && (respond.status === 204 || respond.status === 304)) {
     const remedy = 'Remove the body, or use the status 200.';
     context.error('unexpected-body', `a response with the status ${respond.status} has no body`, remedy, path);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
+import { selfSigned } from '../../test/support/certificates.ts';
 import { checkFile, checkText, inFolder } from '../../test/support/compiled.ts';
 import { manyRoutes } from '../../test/support/many-routes.ts';
 
@@ -13,7 +14,6 @@ test('the canonical sample is accepted, and says what it has to wait for', async
   const { document, problems } = await checkFile(resolve(import.meta.dirname, '../../examples/shop/sluice.yaml'));
   assert.ok(document);
   assert.deepEqual([...new Set(problems.map(({ severity, code }) => `${severity} ${code}`))].sort(), [
-    'warning not-available',
     'warning not-available-yet',
     'warning protection-removed',
   ]);
@@ -145,6 +145,23 @@ routes:
     'error policy-not-loaded 4',
     'error policy-failed 8',
     'error missing-fact 9',
+  ]);
+});
+
+test('certificates are read, and held against their keys', async () => {
+  const own = selfSigned(['shop.example']);
+  const other = selfSigned(['other.example']);
+  const files = { 'tls/own.crt': own.certificate, 'tls/own.key': own.key, 'tls/other.key': other.key, 'tls/text': 'x' };
+  const check = (tls: string) =>
+    checkText(`listen: { address: 127.0.0.1:8443, tls: ${tls} }\nroutes: { /*: http://127.0.0.1:1 }`, files);
+  const sound = await check('{ certificate: tls/own.crt, key: "${file:tls/own.key}" }');
+  assert.deepEqual(codes(sound), []);
+  assert.equal(sound.document?.listeners[0]?.tls?.certificates[0]?.key, own.key.trimEnd());
+  assert.equal(sound.dataFiles.length, 1);
+  assert.deepEqual(codes(await check('{ certificate: tls/own.crt, key: tls/other.key }')), ['error key-mismatch 1']);
+  assert.deepEqual(codes(await check('{ certificate: tls/text, key: tls/none }')), [
+    'error invalid-pem 1',
+    'error missing-file 1',
   ]);
 });
 

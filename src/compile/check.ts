@@ -72,7 +72,7 @@ export async function checkConfig(loaded: LoadedConfig, { registry }: CheckOptio
   const rest = { userPolicies: user.modules, loaded };
   if (sound === null) return refused([...problems, ...context.problems], context, rest);
   const checked = resolve(sound, modules, user.files, context);
-  const all = sortProblems(withoutDoubles([...problems, ...withoutEchoes(context.problems, problems)]));
+  const all = sortProblems([...problems, ...withoutEchoes(context.problems, problems)]);
   if (value === null || all.some(({ severity }) => severity === 'error')) return refused(all, context, rest);
   const files = { dataFiles: context.dataFiles, codeFiles: context.codeFiles };
   return { ...checked, process: value, problems: all, ...files, ...rest };
@@ -93,13 +93,6 @@ function refused(
     unmatched: [],
     ...rest,
   };
-}
-
-/** A policy may warn in its own words of what `later.ts` knows too. */
-function withoutDoubles(problems: readonly Problem[]): Problem[] {
-  const at = ({ place }: Problem): string => `${place?.file}:${place?.line} ${place?.path}`;
-  const said = new Set(problems.filter(({ code }) => code === 'not-available').map(at));
-  return problems.filter((problem) => problem.code !== 'not-available-yet' || !said.has(at(problem)));
 }
 
 /** What misses something that the schema found malformed goes without saying. */

@@ -1,18 +1,17 @@
-import { HeaderBlock } from '../base/headers.ts';
 import type { Dispatch } from '../plan/call.ts';
-import { type Gateway, HostTable } from '../plan/host-table.ts';
+import type { Gateway } from '../plan/host-table.ts';
 import type { ErrorPages, Plan, Route } from '../plan/plan.ts';
 import type { Hooks, LogSink, PolicyModule, RequestHook, RouteFacts } from '../plan/policy.ts';
-import type { Alternative } from '../plan/route-tree.ts';
 import { RouteTreeBuilder } from '../plan/route-tree-builder.ts';
+import type { Alternative } from '../plan/route-tree-layout.ts';
 import { compileTemplate } from '../plan/template.ts';
 import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
-import { AddressSet, parseNetwork } from '../semantics/cidr.ts';
 import { parsePathPattern } from '../semantics/path-pattern.ts';
 import { type Chain, composeChain } from './chain.ts';
 import { compileConditions } from './conditions.ts';
 import { withDeadline } from './deadline.ts';
-import type { ErrorPagesDocument, PlanDocument, PlanPart, PolicyUse, RouteDocument } from './plan-document.ts';
+import type { PlanDocument, PlanPart, PolicyUse, RouteDocument } from './plan-document.ts';
+import { addressSet, compileErrorPages, hostTable } from './plan-tables.ts';
 import { PolicyCompiler, type Tie } from './policy-compiler.ts';
 import type { Lease, Resources } from './resources.ts';
 import {
@@ -133,7 +132,7 @@ export class PlanBuilder {
     const leases = this.#leases;
     return {
       version: head.version,
-      hosts: hostTable(head, gateways),
+      hosts: hostTable(head.gateways, head.otherwise, gateways),
       limits: head.limits,
       forwarding: head.forwarding,
       trustedProxies: addressSet(head.trustedProxies),
@@ -279,30 +278,4 @@ function releaseAll(leases: readonly Lease<Upstream>[]): void {
 
 function isOutsideDeadline(layer: string): boolean {
   return layer === 'fallback' || layer === 'cache' || layer === 'transform' || layer === 'mirror';
-}
-
-function compileErrorPages(pages: ErrorPagesDocument): ErrorPages {
-  return new Map(
-    pages.map(([key, { headers, body }]) => [
-      key,
-      { headers: headers.length === 0 ? null : HeaderBlock.of(headers), body },
-    ]),
-  );
-}
-
-function hostTable(head: Head, gateways: readonly Gateway[]): HostTable {
-  const exact = new Map<string, Gateway>();
-  const suffixes = new Map<string, Gateway>();
-  for (const [index, { hosts }] of head.gateways.entries()) {
-    const gateway = gateways[index] as Gateway;
-    for (const host of hosts) {
-      if (host.startsWith('*.')) suffixes.set(host.slice(1), gateway);
-      else exact.set(host, gateway);
-    }
-  }
-  return new HostTable(exact, suffixes, gateways[head.otherwise] as Gateway);
-}
-
-function addressSet(networks: readonly string[]): AddressSet {
-  return new AddressSet(networks.map(parseNetwork).flatMap((parsed) => (parsed.ok ? [parsed.value] : [])));
 }

@@ -1,5 +1,5 @@
 import type { Plan, Route } from '../plan/plan.ts';
-import type { RouteGroup } from '../plan/route-tree.ts';
+import type { RouteGroup } from '../plan/route-tree-layout.ts';
 
 /** A plan as text, for golden files: whatever a route does not use shows as `null`. */
 export function printPlan(plan: Plan): string {

@@ -23,7 +23,8 @@ const FRAMING = new Set([
 
 export type Direction = 'request' | 'response';
 
-function nameProblem(name: string, direction: Direction): { message: string; remedy: string } | null {
+/** Why a rule cannot set, add or remove a field of this name. */
+export function nameProblem(name: string, direction: Direction): { message: string; remedy: string } | null {
   const lower = name.toLowerCase();
   if (!HEADER_NAME.test(name)) {
     return { message: 'this is not the name of a header', remedy: 'Use letters, digits and `-`, such as `x-tenant`.' };
@@ -35,7 +36,7 @@ function nameProblem(name: string, direction: Direction): { message: string; rem
     };
   }
   if (direction === 'request' && lower === 'host') {
-    return { message: '`host` is chosen by the upstream', remedy: 'Set `host` of the upstream instead.' };
+    return { message: '`host` is chosen by the upstream', remedy: 'Set `hostHeader` of the upstream instead.' };
   }
   return null;
 }

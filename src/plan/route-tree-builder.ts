@@ -1,8 +1,8 @@
 import type { PathPattern } from '../semantics/path-pattern.ts';
 import type { Route } from './plan.ts';
+import { accepts, RouteTree } from './route-tree.ts';
 import {
   ANY_METHOD,
-  accepts,
   CONDITIONAL,
   METHOD_BITS,
   MORE,
@@ -10,9 +10,8 @@ import {
   NONE,
   type PackedRegex,
   type RouteGroup,
-  RouteTree,
   TERMINAL_SIZE,
-} from './route-tree.ts';
+} from './route-tree-layout.ts';
 
 /** Nodes packed between two yields: far below the 5 ms that a worker may spend at a time on a new plan. */
 const NODES_A_SLICE = 500;

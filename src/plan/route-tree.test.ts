@@ -5,8 +5,9 @@ import { HeaderBlock } from '../base/headers.ts';
 import { parseRouteKey, type RouteKey } from '../semantics/path-pattern.ts';
 import { Exchange } from './exchange.ts';
 import type { Route } from './plan.ts';
-import { type Alternative, accepts, RouteMatch, type RouteTree } from './route-tree.ts';
+import { accepts, RouteMatch, type RouteTree } from './route-tree.ts';
 import { RouteTreeBuilder } from './route-tree-builder.ts';
+import type { Alternative } from './route-tree-layout.ts';
 
 interface Listed {
   key: string;

@@ -60,7 +60,7 @@ export class Execution implements Sink {
   }
 
   get takesFramed(): boolean {
-    return this.#responder.takesFramed && this.exchange.route.responseBody === null;
+    return this.#headSent && this.#responder.takesFramed && this.exchange.route.responseBody === null;
   }
 
   start(): void {

@@ -68,6 +68,8 @@ export function openRaw(socket: Socket, owner: TransportOwner): Transport | null
 class RawTransport extends Transport {
   protected readonly handle: StreamHandle;
   protected readonly binding: StreamBinding;
+  /** TLS hands out what it has decrypted even when stopped. */
+  readonly #spills: boolean;
   #buffer: Buffer = shared;
   #next: Buffer = shared;
   #lent = 0;
@@ -83,6 +85,7 @@ class RawTransport extends Transport {
     super(socket, owner);
     this.handle = handle;
     this.binding = streams;
+    this.#spills = (socket as { encrypted?: boolean }).encrypted === true;
     // What the socket's own stream has read already (behind a PROXY header, with a TLS handshake) comes first.
     handle.readStop();
     this.#backlog = socket.readableLength > 0 ? (socket.read() as Buffer | null) : null;
@@ -109,10 +112,11 @@ class RawTransport extends Transport {
     } finally {
       leaveTurn();
     }
-    // TLS hands out what it has decrypted even when stopped: not into a buffer that somebody is writing from.
-    const next = this.#reading ? this.#next : shared;
+    // What spills must not go into a buffer that somebody is writing from.
+    const next = this.#reading || !this.#spills ? this.#next : shared;
     if (next === this.#buffer) return undefined;
-    if (this.#buffer !== shared && this.#idle) returnLarge(this.#buffer);
+    // Stopped means that somebody waits to write from it, a further pipelined body perhaps.
+    if (this.#buffer !== shared && this.#idle && this.#reading) returnLarge(this.#buffer);
     this.#buffer = next;
     return next;
   }
@@ -149,7 +153,7 @@ class RawTransport extends Transport {
   }
 
   resume(): void {
-    if (this.#reading || this.closed) return;
+    if (this.#reading || this.#ended || this.closed) return;
     this.#reading = true;
     if (this.#backlog !== null || this.#endWaits) {
       this.#replay();
@@ -176,6 +180,8 @@ class RawTransport extends Transport {
   }
 
   useSharedBuffer(idle: boolean): void {
+    // Asked for and never read into: the body came faster than the change of buffers.
+    if (idle && this.#next !== this.#buffer && this.#next !== shared) returnLarge(this.#next);
     this.#next = shared;
     this.#idle = idle;
   }

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { fieldName, HeaderBlock } from '../base/headers.ts';
+import { fieldName } from '../base/headers.ts';
 import { newRequestId } from '../base/request-id.ts';
 import { ResponseHead } from '../plan/call.ts';
 import type { Exchange } from '../plan/exchange.ts';
@@ -78,8 +78,4 @@ export function problemText(code: string, title: string, status: number, detail:
 export function rawProblem(code: string, title: string, status: number): string {
   const body = problemText(code, title, status, null, newRequestId());
   return `${statusLine(status)}content-type: ${PROBLEM}\r\ncontent-length: ${Buffer.byteLength(body)}\r\ndate: ${dateValue()}\r\nconnection: close\r\n\r\n${body}`;
-}
-
-export function emptyHead(status: number): ResponseHead {
-  return new ResponseHead(status, new HeaderBlock(), 'none', -1);
 }

@@ -275,7 +275,7 @@ function readAbsolute(target: string, host: string): { host: string; target: str
   const match = /^https?:\/\/((?:[0-9a-z\-._~]+|\[[0-9a-f:.]+\])(?::\d{1,5})?)(\/.*|\?.*|)$/i.exec(target);
   if (match === null) return null;
   const authority = (match[1] as string).toLowerCase();
-  if (host !== '' && authority !== host) return null;
+  if (host !== '' && authority !== host.toLowerCase()) return null;
   const rest = match[2] as string;
   return { host: authority, target: rest.startsWith('/') ? rest : `/${rest}` };
 }

@@ -51,6 +51,7 @@ export abstract class Transport implements Flushable {
     socket.on('close', () => {
       if (this.closed) return;
       this.closed = true;
+      this.blocked = false;
       enterTurn();
       this.owner.onClose(this.failure);
       leaveTurn();
@@ -58,6 +59,11 @@ export abstract class Transport implements Flushable {
     socket.on('error', (error) => {
       this.failure = error;
     });
+  }
+
+  /** Bytes have not left the process yet. */
+  get waiting(): boolean {
+    return this.outstanding > 0;
   }
 
   /** Text (latin1) that leaves at the end of this turn, together with what else is written. */
@@ -123,6 +129,14 @@ export abstract class Transport implements Flushable {
   destroy(): void {
     this.pendingText = '';
     this.socket.destroy();
+  }
+
+  /** Ends it so that the peer cannot take it for an orderly end: TCP says RST, TLS omits its close_notify. */
+  reset(): void {
+    this.pendingText = '';
+    const { encrypted } = this.socket as Socket & { encrypted?: boolean };
+    if (encrypted === true || this.socket.remoteAddress === undefined) this.socket.destroy();
+    else this.socket.resetAndDestroy();
   }
 
   abstract pause(): void;

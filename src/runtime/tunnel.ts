@@ -1,4 +1,5 @@
 import { Chunk, type Tunnel } from '../plan/call.ts';
+import { Deadline, wheel } from './timers.ts';
 import type { Transport, TransportOwner } from './transport.ts';
 
 export interface TunnelEvents {
@@ -8,24 +9,31 @@ export interface TunnelEvents {
   closed(): void;
 }
 
+/** Tunnels may be silent for long: probes tell a silent peer from one that has vanished. */
+const KEEP_ALIVE = 60_000;
+/** How long this end may go on when the other one is gone: to say goodbye, and to take what is still on its way to it. */
+const LINGER = 1_000;
+const MAX_LINGER = 60_000;
+
 /** One end of an upgraded connection: takes a transport over from its HTTP/1.1 connection and knows no protocol. */
-export class TunnelEnd implements Tunnel, TransportOwner {
+export class TunnelEnd extends Deadline implements Tunnel, TransportOwner {
   readonly #transport: Transport;
   readonly #events: TunnelEvents;
   readonly #chunk: Chunk;
   /** Bytes that had arrived behind the head. */
   #early: Buffer | null;
   #peer: Tunnel | null = null;
-  #received = false;
-  #sent = false;
+  #goneBy = 0;
 
   constructor(transport: Transport, early: Buffer | null, events: TunnelEvents) {
+    super();
     this.#transport = transport;
     this.#early = early;
     this.#events = events;
     this.#chunk = new Chunk(early ?? Buffer.alloc(0));
     transport.pause();
     transport.owner = this;
+    transport.socket.setKeepAlive(true, KEEP_ALIVE);
   }
 
   start(peer: Tunnel): void {
@@ -45,15 +53,20 @@ export class TunnelEnd implements Tunnel, TransportOwner {
   }
 
   end(): void {
-    if (this.#sent) return;
-    this.#sent = true;
     this.#transport.end();
-    if (this.#received) this.#transport.socket.destroySoon();
   }
 
   destroy(): void {
-    this.#transport.flush();
-    this.#transport.destroy();
+    if (this.#goneBy > 0) return;
+    this.#transport.end();
+    this.#transport.resume();
+    this.#goneBy = wheel.now + MAX_LINGER;
+    this.start(LINGER)
+  }
+
+  expired(): void {
+    if (this.#transport.waiting && wheel.now < this.#goneBy) this.start(LINGER);
+    else this.#transport.destroy();
   }
 
   onBytes(bytes: Buffer, length: number): void {
@@ -65,9 +78,7 @@ export class TunnelEnd implements Tunnel, TransportOwner {
   }
 
   onEnd(): void {
-    this.#received = true;
     this.#peer?.end();
-    if (this.#sent) this.#transport.socket.destroySoon();
   }
 
   onDrain(): void {
@@ -75,6 +86,7 @@ export class TunnelEnd implements Tunnel, TransportOwner {
   }
 
   onClose(): void {
+    this.clear();
     this.#events.closed();
     this.#peer?.destroy();
   }

@@ -217,6 +217,8 @@ export class Crew {
         await worker.prepare(plan);
         await worker.commit(plan.version);
       });
+      const took = Math.round(worker.age);
+      this.#options.log.info('worker-start', `worker ${worker.id} serves after ${took} ms`, { worker: worker.id });
       return true;
     } catch (error) {
       if (!worker.hasEnded) {

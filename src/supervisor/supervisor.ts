@@ -169,6 +169,7 @@ export class Supervisor {
 
   async #leave(timeoutMs: number): Promise<void> {
     const cut = await this.crew.leave(timeoutMs);
+    if (this.#stopNow.signal.aborted) return;
     if (cut > 0) this.#log.warn('drain-timeout', `${cut} workers still had exchanges under way after ${timeoutMs} ms`);
     await this.#end(0);
   }
@@ -183,7 +184,7 @@ export class Supervisor {
 
   async #start(): Promise<void> {
     const { settings } = this.#config;
-    if (this.#config.rendered !== '') this.#log.warn('config', this.#config.rendered);
+    this.#warnOf(this.#config);
     this.#prepareState();
     await this.#openAdmin(settings.admin);
     try {
@@ -249,9 +250,19 @@ export class Supervisor {
     } else {
       this.reloads.succeeded += 1;
       const what = outcome.changed ? `version ${outcome.version} is in service` : 'nothing has changed';
-      this.#log.info('reload', `${what} (${why})${outcome.warnings === '' ? '' : `\n${outcome.warnings}`}`);
+      this.#log.info('reload', `${what} (${why})`);
+      if (outcome.changed) this.#warnOf(this.#config);
     }
     return outcome;
+  }
+
+  #warnOf({ problems }: ConfigAccepted): void {
+    if (problems.length === 0) return;
+    const warnings = problems.map(({ place, message }) =>
+      place === null ? message : `${place.file}:${place.line}:${place.column} ${message}`,
+    );
+    const count = `${problems.length} warning${problems.length === 1 ? '' : 's'}`;
+    this.#log.warn('config', `the configuration has ${count}: \`sluice check\` shows more`, { warnings });
   }
 
   async #tryReload(): Promise<ReloadOutcome> {

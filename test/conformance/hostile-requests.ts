@@ -5,7 +5,7 @@
 export interface RequestCase {
   readonly name: string;
   readonly bytes: string;
-  /** Statuses of the answers in order. A refusal is always the last, and the connection is closed after it. */
+  /** Statuses of the answers in order; a refusal is always the last. */
   readonly answers: readonly number[];
   /** What the upstream got: `METHOD target` and, behind another space, the body. */
   readonly forwarded: readonly string[];
@@ -15,27 +15,39 @@ export interface RequestCase {
   readonly trailers: readonly string[];
   /** The client ends its sending side behind the bytes, which are not a whole request. */
   readonly cut: boolean;
+  /** The gateway ends the connection: after every refusal but those that understood the whole request. */
+  readonly closed: boolean;
 }
 
 type Extra = Partial<Pick<RequestCase, 'fields' | 'trailers'>>;
 
-function refused(status: number, name: string, bytes: string): RequestCase {
-  return { name, bytes, answers: [status], forwarded: [], fields: {}, trailers: [], cut: false };
+function refused(status: number, name: string, bytes: string, closed = true): RequestCase {
+  return { name, bytes, answers: [status], forwarded: [], fields: {}, trailers: [], cut: false, closed };
 }
 
 /** The first requests are served, then one is refused. */
 function refusedBehind(forwarded: readonly string[], status: number, name: string, bytes: string): RequestCase {
   const answers = [...forwarded.map(() => 200), status];
-  return { name, bytes, answers, forwarded, fields: {}, trailers: [], cut: false };
+  return { name, bytes, answers, forwarded, fields: {}, trailers: [], cut: false, closed: true };
 }
 
 function served(name: string, bytes: string, forwarded: string | readonly string[], extra: Extra = {}): RequestCase {
   const list = typeof forwarded === 'string' ? [forwarded] : forwarded;
-  return { name, bytes, answers: list.map(() => 200), forwarded: list, fields: {}, trailers: [], cut: false, ...extra };
+  return {
+    name,
+    bytes,
+    answers: list.map(() => 200),
+    forwarded: list,
+    fields: {},
+    trailers: [],
+    cut: false,
+    closed: false,
+    ...extra,
+  };
 }
 
 function cutShort(name: string, bytes: string): RequestCase {
-  return { name, bytes, answers: [], forwarded: [], fields: {}, trailers: [], cut: true };
+  return { name, bytes, answers: [], forwarded: [], fields: {}, trailers: [], cut: true, closed: true };
 }
 
 /** A GET with further field lines. */
@@ -326,6 +338,7 @@ const targets: readonly RequestCase[] = [
   refused(400, 'over-long UTF-8', target('/a/%c0%ae%c0%ae/b')),
   served('an absolute-form target', target('http://a/b?c'), 'GET /b?c', { fields: { host: 'a' } }),
   served('an absolute-form target in capitals', target('HTTP://A/b'), 'GET /b', { fields: { host: 'a' } }),
+  served('an absolute-form target and Host in different cases', 'GET http://a/b HTTP/1.1\r\nHost: A\r\n\r\n', 'GET /b'),
   served('an absolute-form target without a path', target('http://a'), 'GET /'),
   served('an absolute-form target with only a query', target('http://a?b'), 'GET /?b'),
   served('an absolute-form target in HTTP/1.0 names the host', 'GET http://b:81/c HTTP/1.0\r\n\r\n', 'GET /c', {
@@ -373,9 +386,9 @@ const hosts: readonly RequestCase[] = [
     ['an address with a zone', '[fe80::1%25eth0]'],
     ['nothing in brackets', '[]'],
   ].map(([what, value]) => refused(400, `Host with ${what}`, bare(`Host: ${value}`))),
-  served('Host with a port', bare('Host: A.example:8080'), 'GET /a', { fields: { host: 'a.example:8080' } }),
+  served('Host with a port', bare('Host: A.example:8080'), 'GET /a', { fields: { host: 'A.example:8080' } }),
   served('Host with an address', bare('Host: [::FFFF:192.0.2.1]:80'), 'GET /a', {
-    fields: { host: '[::ffff:192.0.2.1]:80' },
+    fields: { host: '[::FFFF:192.0.2.1]:80' },
   }),
   served('Host with an underscore and a final dot', bare('Host: a_b.example.'), 'GET /a', {
     fields: { host: 'a_b.example.' },
@@ -516,6 +529,7 @@ const sizes: readonly RequestCase[] = [
     413,
     'a body above the route\u2019s limit',
     'POST /small/a HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nhello world',
+    false,
   ),
   refused(
     413,

@@ -65,8 +65,9 @@ describe('cold start', () => {
     });
   }
 
-  it('ends with 1 when another program has the port', async () => {
+  it('ends with 1 when another program has the port', async (t) => {
     const other = createServer().listen(0, '127.0.0.1');
+    t.after(() => other.close());
     await once(other, 'listening');
     const address = other.address();
     assert.ok(typeof address === 'object' && address !== null);
@@ -75,7 +76,6 @@ describe('cold start', () => {
     });
     assert.equal(await gateway.exited, 1);
     assert.match(gateway.stderr, new RegExp(`127\\.0\\.0\\.1:${address.port} is in use by another program`));
-    other.close();
   });
 
   it('ends with 1 when a second one is started by mistake, and the first serves on', async () => {

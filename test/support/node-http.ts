@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
+import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 
 /** A request as Node's own parser (llhttp) understood it. */
 export interface NodeRequest {
@@ -89,4 +89,53 @@ export async function startNodeOracle(maxHeaderSize = 131_072): Promise<NodeOrac
       await once(server, 'close');
     },
   };
+}
+
+/** A response as Node's own parser (llhttp) understood it. */
+export interface NodeResponse {
+  readonly status: number;
+  readonly fields: readonly string[];
+  readonly body: string;
+  readonly trailers: readonly string[];
+  readonly informational: readonly number[];
+  /** Node's code when it refused or missed something, else null. */
+  readonly error: string | null;
+}
+
+/** Node's HTTP client as an oracle for what a server sends before it ends. */
+export async function readAsNodeClient(bytes: string, method: string): Promise<NodeResponse> {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', () => socket.end(bytes, 'latin1'));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  try {
+    return await new Promise((resolve) => {
+      const informational: number[] = [];
+      const nothing = { status: 0, fields: [], body: '', trailers: [], informational };
+      const request = httpRequest({ port, host: '127.0.0.1', method, agent: false, maxHeaderSize: 131_072 });
+      request.on('information', ({ statusCode }) => informational.push(statusCode));
+      request.on('error', (error: NodeJS.ErrnoException) =>
+        resolve({ ...nothing, error: error.code ?? error.message }),
+      );
+      request.on('response', (response) => {
+        const pieces: Buffer[] = [];
+        let error: string | null = null;
+        response.on('data', (piece: Buffer) => pieces.push(piece));
+        response.on('error', (problem: NodeJS.ErrnoException) => {
+          error = problem.code ?? problem.message;
+        });
+        response.on('close', () => {
+          const body = Buffer.concat(pieces).latin1Slice();
+          const { statusCode = 0, rawHeaders: fields, rawTrailers: trailers } = response;
+          resolve({ status: statusCode, fields, body, trailers, informational, error });
+        });
+      });
+      request.end();
+    });
+  } finally {
+    server.close();
+  }
 }

@@ -6,7 +6,7 @@ import type { Exchange, Peer } from '../../plan/exchange.ts';
 import type { ConnectionLimits } from '../../plan/plan.ts';
 import type { Execution, Responder } from '../execute.ts';
 import { rawProblem, statusLine } from '../reply.ts';
-import { Deadline } from '../timers.ts';
+import { Deadline, wheel } from '../timers.ts';
 import type { Transport, TransportOwner } from '../transport.ts';
 import { TunnelEnd } from '../tunnel.ts';
 import { ChunkedDecoder, chunkedEvent } from './chunked.ts';
@@ -29,7 +29,7 @@ const wait = { idle: 0, head: 1, body: 2, write: 3, halfClose: 4, linger: 5, non
 type Wait = (typeof wait)[keyof typeof wait];
 
 /** How a response body goes out. */
-const coding = { none: 0, verbatim: 1, chunked: 2, discard: 3 } as const;
+const coding = { none: 0, verbatim: 1, chunked: 2, discard: 3, untilClosed: 4 } as const;
 type Coding = (typeof coding)[keyof typeof coding];
 
 /** An unread request body up to this size is read and dropped to keep the connection; past it closing is cheaper. */
@@ -51,7 +51,6 @@ const piece = new Chunk(Buffer.alloc(0));
 export class ClientConnection extends Deadline implements TransportOwner, Responder, BodyOwner {
   readonly peer: Peer;
   readonly transport: Transport;
-  readonly takesFramed = true;
   served = 0;
   readonly #host: ConnectionHost;
   #wait: Wait = wait.none;
@@ -68,6 +67,8 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
   #answered = false;
   #closing = false;
   #ended = false;
+  /** When a closed connection's last bytes must have been taken. */
+  #closeBy = 0;
   #version = 11;
   #coding: Coding = coding.none;
 
@@ -79,6 +80,11 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
     // Nothing was asked yet: a new connection has the time for a head, not the time between requests.
     this.#arm(wait.head, host.limits.headTimeout);
     this.transport.resume();
+  }
+
+  /** HTTP/1.0 knows no chunked coding, and a body that is not sent needs none. */
+  get takesFramed(): boolean {
+    return this.#coding === coding.chunked;
   }
 
   get idle(): boolean {
@@ -135,6 +141,7 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
       }
     }
     this.#consuming = false;
+    if (this.#ended && !this.#closing) this.#inputEnded();
   }
 
   #keep(bytes: Buffer, from: number, end: number): void {
@@ -292,9 +299,10 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
       framing = 'transfer-encoding: chunked\r\n';
     } else {
       // RFC 9112, 6.1: an HTTP/1.0 client knows the end by the connection's.
-      this.#coding = coding.verbatim;
+      this.#coding = coding.untilClosed;
       this.#keepAlive = false;
     }
+    if (this.#wait === wait.halfClose) this.#disarm();
     text += headers.serialize() + framing;
     if (!this.#keepAlive) text += 'connection: close\r\n\r\n';
     else if (this.#version === 10) text += 'connection: keep-alive\r\n\r\n';
@@ -304,14 +312,17 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
 
   sendData(chunk: Chunk): boolean {
     const { transport } = this;
+    const length = chunk.end - chunk.start;
+    // An empty chunk would be the last one.
+    if (length === 0) return true;
     let more = true;
-    if (this.#coding === coding.verbatim) {
+    if (this.#coding === coding.verbatim || this.#coding === coding.untilClosed) {
       more = transport.writeChunk(chunk);
     } else if (this.#coding === coding.chunked) {
       if (chunk.framed) {
         more = transport.writeChunk(chunk);
       } else {
-        transport.write(`${(chunk.end - chunk.start).toString(16)}\r\n`);
+        transport.write(`${length.toString(16)}\r\n`);
         more = transport.writeChunk(chunk);
         transport.write('\r\n');
       }
@@ -353,6 +364,11 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
   abort(): void {
     this.#execution = null;
     this.#closing = true;
+    if (this.#coding === coding.untilClosed) {
+      // An orderly end would be the end of the content.
+      this.transport.reset();
+      return;
+    }
     // What was written goes first; the missing end tells the client that the rest is lost (RFC 9112, 8).
     this.transport.flush();
     this.transport.destroy();
@@ -365,8 +381,12 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
     const body = this.#body;
     if (body !== null && !body.complete) {
       // What is left of the body is dropped as it comes, if it is little and sure to come.
-      if (!this.#keepAlive || this.#remaining > MAX_DISCARD) this.#close();
-      else if (!body.discarded) body.cancel();
+      if (!this.#keepAlive || this.#remaining > MAX_DISCARD) {
+        this.#close();
+      } else if (!body.discarded) {
+        this.#arm(wait.body, this.#host.limits.bodyTimeout);
+        body.cancel();
+      }
       return;
     }
     this.#execution = null;
@@ -374,7 +394,7 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
     const head = this.#head;
     this.#head = null;
     if (head !== null && !execution.exchange.retained && freeHeads.length < MAX_FREE_HEADS) freeHeads.push(head);
-    if (!this.#keepAlive || this.#ended) {
+    if (!this.#keepAlive) {
       this.#close();
       return;
     }
@@ -383,6 +403,7 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
     const stash = this.#stash;
     this.#stash = null;
     if (stash !== null) this.#consume(stash, 0, stash.length);
+    else if (this.#ended) this.#close();
     if (!this.#closing) this.transport.resume();
   }
 
@@ -392,11 +413,8 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
     this.#closing = true;
     this.#stash = null;
     this.transport.end();
-    if (this.#ended) {
-      this.transport.socket.destroySoon();
-      return;
-    }
     this.transport.resume();
+    this.#closeBy = wheel.now + this.#host.limits.writeTimeout;
     this.#arm(wait.linger, LINGER);
   }
 
@@ -411,22 +429,30 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
 
   onEnd(): void {
     this.#ended = true;
+    if (!this.#closing) this.#inputEnded();
+  }
+
+  /** The client will send no more: what it asked completely is answered still. */
+  #inputEnded(): void {
     const execution = this.#execution;
-    if (execution === null || this.#closing) {
-      this.transport.flush();
-      this.transport.socket.destroySoon();
+    if (execution === null) {
+      this.#close();
       return;
     }
-    this.#keepAlive = false;
     if (this.#body !== null && !this.#body.complete) {
+      // What has arrived of it may be waiting here.
+      if (this.#stash !== null) return;
+      this.#keepAlive = false;
       // The exchange first: the end of its body is no reason to answer somebody who has gone.
       execution.cancel(errors.clientClosed);
       this.#body.fail(errors.clientClosed);
       this.transport.destroy();
       return;
     }
-    // A client that only ended its sending side still gets its answer, but a vanished one looks the same: so not for long.
-    this.#arm(wait.halfClose, this.#host.limits.halfCloseTimeout);
+    if (this.#stash === null) this.#keepAlive = false;
+    // A client that only ended its sending side still gets its answer, but a vanished one looks the same: so the answer
+    // must begin before long. Once it has, the connection itself shows whether somebody is there.
+    if (this.#coding === coding.none) this.#arm(wait.halfClose, this.#host.limits.halfCloseTimeout);
   }
 
   onDrain(): void {
@@ -460,19 +486,19 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
         break;
       case wait.body:
         if (this.#answered) transport.destroy();
-        else if (this.#body?.waiting) this.#arm(wait.body, this.#host.limits.bodyTimeout);
+        // While nobody takes the bytes, it is not the client who is late.
+        else if (this.#body?.flowing === false) this.#arm(wait.body, this.#host.limits.bodyTimeout);
         else if (this.#body !== null) this.#bodyFailed(this.#body, errors.requestTimeout);
         break;
       case wait.halfClose:
-        this.#execution?.cancel(errors.clientClosed);
-        transport.destroy();
-        break;
       case wait.write:
         this.#execution?.cancel(errors.clientClosed);
         transport.destroy();
         break;
       case wait.linger:
-        transport.destroy();
+        // A slow reader may still be taking the answer.
+        if (transport.waiting && wheel.now < this.#closeBy) this.#arm(wait.linger, LINGER);
+        else transport.destroy();
         break;
     }
   }

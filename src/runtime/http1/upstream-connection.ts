@@ -30,6 +30,8 @@ export interface ConnectionPool {
 
 const contentLength = fieldName('content-length');
 const LAST_CHUNK = '0\r\n\r\n';
+/** More 1xx than anybody has a use for: they are not held back for a slow client. */
+const MAX_INFORMATIONAL = 32;
 /** Bodies with more than this still to come get a read buffer of their own. */
 const LARGE_BODY = 65_536;
 
@@ -53,6 +55,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
   #remaining = 0;
   #answered = false;
   #headSeen = false;
+  #informational = 0;
   #requestSent = true;
   #startedAt = 0;
   #headMilliseconds = -1;
@@ -81,6 +84,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
     this.#sink = sink;
     this.#answered = false;
     this.#headSeen = false;
+    this.#informational = 0;
     this.#paused = false;
     this.#headMilliseconds = -1;
     call.runner = this;
@@ -100,8 +104,9 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
       this.#limit(options.headTimeout);
     } else {
       this.#requestSent = false;
-      // A stalled client is the client connection's to time; a stalled upstream shows as a write that does not drain.
-      this.#limit(Number.POSITIVE_INFINITY);
+      // A stalled client is the client connection's to time; a stalled upstream shows as a write that does not drain, or
+      // as a 100 that does not come.
+      this.#limit(call.expectContinue ? options.headTimeout : Number.POSITIVE_INFINITY);
       body.start(this);
     }
   }
@@ -133,12 +138,23 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
 
   data(chunk: Chunk): boolean {
     const { transport } = this;
-    const body = this.#call?.body ?? null;
-    if (body === null) return true;
-    if (body.size >= 0 || chunk.framed) return transport.writeChunk(chunk);
-    transport.write(`${(chunk.end - chunk.start).toString(16)}\r\n`);
-    const more = transport.writeChunk(chunk);
-    transport.write('\r\n');
+    const call = this.#call;
+    const body = call?.body ?? null;
+    const length = chunk.end - chunk.start;
+    // An empty chunk would be the last one.
+    if (call === null || body === null || length === 0) return true;
+    let more: boolean;
+    if (body.size >= 0 || chunk.framed) {
+      more = transport.writeChunk(chunk);
+    } else {
+      transport.write(`${length.toString(16)}\r\n`);
+      more = transport.writeChunk(chunk);
+      transport.write('\r\n');
+    }
+    if (!this.#headSeen) {
+      if (!more) this.#limit(this.#pool.options.idleTimeout);
+      else if (call.expectContinue) this.#limit(Number.POSITIVE_INFINITY);
+    }
     return more;
   }
 
@@ -205,8 +221,11 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
     const { status } = head;
     if (status < 200) {
       if (status === 101) this.#switch(call, sink, bytes, at, end);
-      else if (status !== 100 || call.expectContinue)
+      else if (++this.#informational > MAX_INFORMATIONAL) this.#fail(errors.upstreamMalformed);
+      else if (status !== 100 || call.expectContinue) {
+        if (status === 100 && !this.#requestSent) this.#limit(Number.POSITIVE_INFINITY);
         sink.informational(new ResponseHead(status, head.headers, 'none', -1));
+      }
       return;
     }
     this.#headSeen = true;
@@ -358,7 +377,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
   /** After 101 the transport is one end of a tunnel, and the call lasts as long as that does. */
   #switch(call: UpstreamCall, sink: Sink, bytes: Buffer, at: number, end: number): void {
     const head = this.#head;
-    if (call.upgrade === null || head.upgrade === null) {
+    if (call.upgrade === null || head.upgrade !== call.upgrade) {
       this.#fail(errors.upstreamMalformed);
       return;
     }
@@ -381,6 +400,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
   }
 
   onDrain(): void {
+    if (!this.#requestSent && !this.#headSeen) this.#limit(Number.POSITIVE_INFINITY);
     this.#call?.body?.resume();
   }
 

@@ -1,0 +1,62 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { checkConfig } from '../compile/check.ts';
+import { Explainer, type ExplainRequest } from '../compile/explain.ts';
+import { renderExplanation } from '../compile/explain-text.ts';
+import { loadConfig } from '../config/load.ts';
+import { renderProblems } from '../config/render.ts';
+import { registry } from '../policies/registry.ts';
+import { type ConfigOptions, configFiles, withConfig, withJson } from './options.ts';
+import { CommandError, print, printJson, wantsColor } from './outcome.ts';
+
+type Field = readonly [name: string, value: string];
+
+interface ExplainOptions extends ConfigOptions {
+  readonly header?: Field[];
+  readonly client?: string;
+}
+
+/** RFC 9110, 5.6.2. */
+const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+
+export function define(command: Command): void {
+  withJson(withConfig(command))
+    .argument('<method>', 'such as GET', parseMethod)
+    .argument('<url>', 'absolute, or a path')
+    .option('-H, --header <field>', 'a header field, `name: value`; repeat for more', collectField)
+    .option('--client <address>', 'address of the client')
+    .action(explain);
+}
+
+async function explain(method: string, url: string, options: ExplainOptions): Promise<void> {
+  const loaded = await loadConfig(configFiles(options), { env: process.env });
+  const checked = await checkConfig(loaded, { registry });
+  const explainer = await Explainer.of(checked, registry);
+  if (explainer === null) {
+    const color = wantsColor(process.stderr);
+    const errors = checked.problems.filter(({ severity }) => severity === 'error');
+    throw new CommandError(`the configuration has errors:\n${renderProblems(errors, loaded.sources, { color })}`);
+  }
+  const request: ExplainRequest = {
+    method,
+    url,
+    headers: options.header ?? [],
+    ...(options.client !== undefined && { client: options.client }),
+  };
+  const explanation = explainer.explain(request);
+  if (options.json) printJson(explanation);
+  else print(renderExplanation(explanation));
+}
+
+function parseMethod(method: string): string {
+  if (!TOKEN.test(method)) throw new InvalidArgumentError('A method is a word such as GET.');
+  return method.toUpperCase();
+}
+
+function collectField(text: string, before: Field[] | undefined): Field[] {
+  const at = text.indexOf(':');
+  const name = text.slice(0, Math.max(at, 0)).trim();
+  const value = text.slice(at + 1).trim();
+  if (!TOKEN.test(name)) throw new InvalidArgumentError('A field is written `name: value`.');
+  if (/[\r\n\0]/.test(value)) throw new InvalidArgumentError('A field is one line.');
+  return [...(before ?? []), [name, value]];
+}
