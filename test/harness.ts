@@ -154,6 +154,11 @@ export class Gateway {
     renameSync(`${this.configFile}.next`, this.configFile);
   }
 
+  /** A file beside the configuration. */
+  writeFile(path: string, text: string): void {
+    writeFileSync(join(this.directory, path), text);
+  }
+
   async untilReady(): Promise<void> {
     await until('the gateway is ready', async () => {
       if (this.hasExited) return true;

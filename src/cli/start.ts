@@ -55,14 +55,11 @@ async function start(options: StartOptions): Promise<void> {
       workerScript: WORKER,
       files,
       log,
-      readConfig: (series, planVersion) =>
-        runConfigJob({
-          files,
-          env: { ...process.env },
-          series,
-          version: planVersion,
-          color: wantsColor(process.stderr),
-        }),
+      readConfig: (series, planVersion, threadEnv) => {
+        // Later ones are read through the API and in logs, where colours are noise.
+        const color = planVersion === 1 && wantsColor(process.stderr);
+        return runConfigJob({ files, env: { ...process.env }, series, version: planVersion, color }, threadEnv);
+      },
       admin: {
         open: (settings) => openAdmin(settings, controls),
         isOurs: async (settings, token) =>

@@ -53,7 +53,7 @@ interface GatewaySource {
 }
 
 /** For hosts that no gateway names. */
-const NOWHERE = 'unknown-host';
+export const NOWHERE = 'unknown-host';
 /** For `routes` without a gateway. */
 const DEFAULT_GATEWAY = 'default';
 const RESERVED: ReadonlyMap<string, string> = new Map([

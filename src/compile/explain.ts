@@ -7,7 +7,7 @@ import { RouteMatch } from '../plan/route-tree.ts';
 import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
 import { stateClient } from '../semantics/forwarded.ts';
 import { normalizeTarget, Target } from '../semantics/url.ts';
-import type { CheckedConfig } from './check.ts';
+import { type CheckedConfig, NOWHERE } from './check.ts';
 import type { CheckedRoute } from './check-routes.ts';
 import { type NearRoute, nearRoutes, whyRoute } from './explain-routes.ts';
 import { type ExplainedRun, runRoute } from './explain-run.ts';
@@ -190,7 +190,7 @@ export class Explainer {
     const why =
       named !== undefined
         ? `its hosts contain \`${named}\``
-        : path.length === 0 && document?.hosts.length === 0 && gateway.tree.candidates('/').length === 0
+        : gateway.name === NOWHERE
           ? 'no gateway names this host'
           : 'it answers for every host that no other gateway names';
     return { name: gateway.name, why, place: path.length === 0 ? null : this.#checked.loaded.origins.keyPlace(path) };

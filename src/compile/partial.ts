@@ -2,6 +2,8 @@ import type { z } from 'zod';
 import type { KeyPath } from '../config/key-path.ts';
 
 const MAX_ROUNDS = 8;
+/** Each problem copies the maps around it. A file with more of them is wrong as a whole, and its reader has enough to do. */
+const MAX_PROBLEMS = 500;
 
 /**
  * The sound part of a document that has errors, so that what else is wrong with it comes out in the same run. Null when
@@ -12,6 +14,7 @@ export function soundPart<T>(schema: z.ZodType<T>, document: unknown): T | null 
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const result = schema.safeParse(value);
     if (result.success) return result.data;
+    if (result.error.issues.length > MAX_PROBLEMS) return null;
     const paths = result.error.issues.flatMap((issue): KeyPath[] => {
       const at = issue.path.filter((key) => typeof key !== 'symbol');
       return issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...at, key]) : [at];

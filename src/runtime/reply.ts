@@ -1,6 +1,6 @@
-import { STATUS_CODES } from 'node:http';
 import { fieldName } from '../base/headers.ts';
 import { newRequestId } from '../base/request-id.ts';
+import { statusLine } from '../base/status.ts';
 import { ResponseHead } from '../plan/call.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import type { Reply } from '../plan/reply.ts';
@@ -10,17 +10,7 @@ import type { Reply } from '../plan/reply.ts';
 const contentType = fieldName('content-type');
 const contentLength = fieldName('content-length');
 const retryAfter = fieldName('retry-after');
-const date = fieldName('date');
 const PROBLEM = 'application/problem+json';
-
-const statusLines: string[] = [];
-for (let status = 100; status < 1000; status++) {
-  statusLines[status] = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`;
-}
-
-export function statusLine(status: number): string {
-  return statusLines[status] as string;
-}
 
 let dateText = '';
 let dateSecond = 0;
@@ -43,7 +33,6 @@ export function renderReply(reply: Reply, exchange: Exchange): { head: ResponseH
   let text = reply.body;
   if (reply.error !== null) text = renderProblem(reply, exchange);
   const body = text === null ? NO_BYTES : typeof text === 'string' ? Buffer.from(text) : text;
-  if (!headers.has(date)) headers.add(date, dateValue());
   // RFC 9110, 8.6: no Content-Length in 204, nor in 1xx.
   const bodyless = reply.status === 204 || reply.status < 200;
   headers.remove(contentLength);

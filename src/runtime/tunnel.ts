@@ -11,22 +11,37 @@ export interface TunnelEvents {
 
 /** Tunnels may be silent for long: probes tell a silent peer from one that has vanished. */
 const KEEP_ALIVE = 60_000;
-/** How long this end may go on when the other one is gone: to say goodbye, and to take what is still on its way to it. */
 const LINGER = 1_000;
 const MAX_LINGER = 60_000;
 
+/** What is left to an end whose other end is gone: time for what is still on its way to the peer, and no more. */
+class Goodbye extends Deadline {
+  readonly #transport: Transport;
+  readonly #until = wheel.now + MAX_LINGER;
+
+  constructor(transport: Transport) {
+    super();
+    this.#transport = transport;
+    this.start(LINGER);
+  }
+
+  expired(): void {
+    if (this.#transport.waiting && wheel.now < this.#until) this.start(LINGER);
+    else this.#transport.destroy();
+  }
+}
+
 /** One end of an upgraded connection: takes a transport over from its HTTP/1.1 connection and knows no protocol. */
-export class TunnelEnd extends Deadline implements Tunnel, TransportOwner {
+export class TunnelEnd implements Tunnel, TransportOwner {
   readonly #transport: Transport;
   readonly #events: TunnelEvents;
   readonly #chunk: Chunk;
   /** Bytes that had arrived behind the head. */
   #early: Buffer | null;
   #peer: Tunnel | null = null;
-  #goneBy = 0;
+  #goodbye: Goodbye | null = null;
 
   constructor(transport: Transport, early: Buffer | null, events: TunnelEvents) {
-    super();
     this.#transport = transport;
     this.#early = early;
     this.#events = events;
@@ -57,16 +72,10 @@ export class TunnelEnd extends Deadline implements Tunnel, TransportOwner {
   }
 
   destroy(): void {
-    if (this.#goneBy > 0) return;
+    if (this.#goodbye !== null) return;
     this.#transport.end();
     this.#transport.resume();
-    this.#goneBy = wheel.now + MAX_LINGER;
-    this.start(LINGER)
-  }
-
-  expired(): void {
-    if (this.#transport.waiting && wheel.now < this.#goneBy) this.start(LINGER);
-    else this.#transport.destroy();
+    this.#goodbye = new Goodbye(this.#transport);
   }
 
   onBytes(bytes: Buffer, length: number): void {
@@ -86,7 +95,7 @@ export class TunnelEnd extends Deadline implements Tunnel, TransportOwner {
   }
 
   onClose(): void {
-    this.clear();
+    this.#goodbye?.clear();
     this.#events.closed();
     this.#peer?.destroy();
   }

@@ -54,10 +54,21 @@ export type ConfigResult = ConfigAccepted | ConfigRefused;
 
 const SCRIPT = new URL(import.meta.url.endsWith('.ts') ? './config-thread.ts' : './config-thread.js', import.meta.url);
 
-/** Rejects only when the thread itself fails, which is a bug or a lack of memory. */
-export function runConfigJob(job: ConfigJob): Promise<ConfigResult> {
+/** Users' modules are loaded too, and one that loops must not stop reloads for good. */
+const PATIENCE_MS = 60_000;
+
+/**
+ * Rejects only when the thread itself fails: a bug, a lack of memory, a user's module that never gets loaded. `env` is
+ * that of the thread; what references in the configuration see is part of the job.
+ */
+export function runConfigJob(job: ConfigJob, env: NodeJS.ProcessEnv): Promise<ConfigResult> {
   return new Promise((resolve, reject) => {
-    const thread = new Worker(SCRIPT, { workerData: job, name: 'configuration' });
+    const thread = new Worker(SCRIPT, { workerData: job, name: 'configuration', env });
+    const timeout = setTimeout(() => {
+      reject(new Error(`the configuration was not read within ${PATIENCE_MS / 1000} s: does a module of yours loop?`));
+      void thread.terminate();
+    }, PATIENCE_MS);
+    thread.once('exit', () => clearTimeout(timeout));
     thread.once('message', (result: ConfigResult) => {
       resolve(result);
       void thread.terminate();

@@ -35,7 +35,7 @@ export interface SupervisorOptions {
   readonly files: readonly string[];
   readonly log: ProcessLog;
   /** Reads the configuration as it is now. */
-  readConfig(series: KnownSeries, version: number): Promise<ConfigResult>;
+  readConfig(series: KnownSeries, version: number, threadEnv: NodeJS.ProcessEnv): Promise<ConfigResult>;
   admin: AdminFace;
   /** The process has nothing left to do. */
   ended(code: number): void;
@@ -103,7 +103,7 @@ export class Supervisor {
     };
     // Before the files are read, so that no change falls between the reading and the watching.
     const watcher = watchFiles({ files: options.files.map((file) => resolve(file)), onChange });
-    const config = await options.readConfig({ routes: [], upstreams: [] }, 1);
+    const config = await options.readConfig({ routes: [], upstreams: [] }, 1, process.env);
     if (!config.ok) {
       watcher.close();
       throw new StartError(`the configuration cannot be served:\n${config.rendered.trimEnd()}`);
@@ -273,7 +273,7 @@ export class Supervisor {
     const version = this.#version + 1;
     let next: ConfigResult;
     try {
-      next = await this.#options.readConfig(this.#config.series, version);
+      next = await this.#options.readConfig(this.#config.series, version, this.state.workerEnv(process.env));
     } catch (error) {
       return refuse((error as Error).message);
     }

@@ -9,6 +9,8 @@ export const codecLimits = { maxHead: 32_768, maxTarget: 8_192, maxFields: 100 }
 
 /** One message as the codec understood it. */
 export interface CodecMessage {
+  /** Where it begins. */
+  readonly start: number;
   readonly line: string;
   readonly fields: readonly (readonly [string, string])[];
   /** The facts that frame the message and its connection, as text. */
@@ -20,8 +22,10 @@ export interface CodecMessage {
 }
 export interface Transcript {
   readonly messages: readonly CodecMessage[];
-  /** Code of the refusal that ended it, `incomplete`, or null. */
+  /** Code of the refusal that ended it, `unusable_target` before routing, `incomplete`, or null. */
   readonly end: string | null;
+  /** Where the message begins that is none of `messages`, or where the last of them ends. */
+  readonly rest: number;
 }
 export interface ReadOptions {
   readonly kind: 'request' | 'response';
@@ -51,11 +55,15 @@ class Reader {
   readonly #decoder = new ChunkedDecoder();
   readonly #chunk = new Chunk(Buffer.alloc(0));
   #stash = '';
+  /** Bytes before those at hand. */
+  #before = 0;
+  #start = 0;
   #open: Omit<CodecMessage, 'body' | 'trailers'> | null = null;
   #chunked = false;
   #untilEnd = false;
   #remaining = 0;
   #body = '';
+  #payload = 0;
   #final = false;
 
   constructor(options: ReadOptions) {
@@ -70,18 +78,19 @@ class Reader {
     while (at < text.length && this.end === null && !this.#final) {
       const next =
         this.#open === null ? this.#readHead(bytes, at, text.length) : this.#readBody(bytes, at, text.length);
-      if (next < 0) {
-        this.#stash = text.slice(at);
-        return;
-      }
+      if (next < 0) break;
       at = next;
     }
+    // Trailers wait there from their beginning.
+    this.#before += this.#stash === '' ? at : text.length - this.#stash.length;
+    if (this.#stash === '') this.#stash = text.slice(at);
   }
 
   transcript(): Transcript {
-    if (this.#open !== null && this.#untilEnd) this.#complete([]);
+    if (this.#open !== null && this.#untilEnd) this.#complete([], 0);
     const open = this.#open !== null || this.#stash.replace(/^\r\n?/, '') !== '';
-    return { messages: this.#messages, end: this.end ?? (open && !this.#final ? 'incomplete' : null) };
+    const end = this.end ?? (open && !this.#final ? 'incomplete' : null);
+    return { messages: this.#messages, end, rest: this.#start };
   }
 
   /** The offset to go on from; -1: wait for more. */
@@ -95,12 +104,13 @@ class Reader {
       return end;
     }
     if (isRequest && !isUsableTarget(head.target)) {
-      this.end = 'malformed_request';
+      this.end = 'unusable_target';
       return end;
     }
     const { method, target, status, version, host, contentLength, chunked } = head;
     const { keepAlive, upgrade, expectContinue, takesTrailers } = head;
     this.#open = {
+      start: this.#start,
       line: isRequest ? `${method} ${target}` : '',
       fields: fieldsOf(head),
       facts: JSON.stringify({ version, host, contentLength, chunked, upgrade, expectContinue, takesTrailers }),
@@ -112,8 +122,9 @@ class Reader {
     this.#remaining = empty ? 0 : Math.max(contentLength, 0);
     this.#untilEnd = !isRequest && !empty && !chunked && contentLength < 0;
     this.#body = '';
+    this.#payload = 0;
     this.#decoder.reset();
-    if (!this.#chunked && !this.#untilEnd && this.#remaining === 0) this.#complete([]);
+    if (!this.#chunked && !this.#untilEnd && this.#remaining === 0) this.#complete([], next);
     return next;
   }
 
@@ -122,7 +133,7 @@ class Reader {
       const take = this.#untilEnd ? end - at : Math.min(this.#remaining, end - at);
       this.#body += bytes.latin1Slice(at, at + take);
       this.#remaining -= take;
-      if (!this.#untilEnd && this.#remaining === 0) this.#complete([]);
+      if (!this.#untilEnd && this.#remaining === 0) this.#complete([], at + take);
       return at + take;
     }
     const decoder = this.#decoder;
@@ -133,7 +144,7 @@ class Reader {
       case chunkedEvent.data: {
         const text = chunk.bytes.latin1Slice(chunk.start, chunk.end);
         if (chunk.framed && !verbatim) throw new Error('framing that nobody asked for');
-        if (!chunk.framed && chunk.payload !== text.length) throw new Error('the payload is not what it says');
+        this.#payload += chunk.payload;
         this.#body += chunk.framed || !verbatim ? text : `${text.length.toString(16)}\r\n${text}\r\n`;
         return decoder.position;
       }
@@ -159,14 +170,16 @@ class Reader {
       this.#stash = bytes.latin1Slice(at, end);
       return end;
     }
-    this.#complete(fieldsOf(head));
+    this.#complete(fieldsOf(head), next);
     return next;
   }
 
-  #complete(trailers: readonly (readonly [string, string])[]): void {
+  #complete(trailers: readonly (readonly [string, string])[], end: number): void {
     const open = this.#open;
     if (open === null) return;
+    this.#start = this.#before + end;
     const body = this.#chunked && this.#options.verbatim ? decodeStrictly(this.#body) : this.#body;
+    if (this.#chunked && this.#payload !== body.length) throw new Error('the payload is not what it says');
     this.#messages.push({ ...open, body, trailers });
     this.#open = null;
     // What comes behind the last message is nobody's.

@@ -47,15 +47,13 @@ export async function startNodeOracle(maxHeaderSize = 131_072): Promise<NodeOrac
     take(request);
     request.on('end', () => response.end());
   });
-  server.on('checkContinue', (request, response) => {
-    take(request);
-    request.on('end', () => response.end());
-  });
-  server.on('upgrade', (request, socket) => {
-    take(request);
-    request.resume();
-    socket.end();
-  });
+  // Node has opinions on Expect beside its parser's: only the parser is asked.
+  for (const event of ['checkContinue', 'checkExpectation'] as const) {
+    server.on(event, (request, response) => {
+      take(request);
+      request.on('end', () => response.end());
+    });
+  }
   server.on('connect', (request, socket) => {
     take(request);
     request.resume();

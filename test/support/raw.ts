@@ -13,6 +13,8 @@ export class RawPeer {
   /** Nothing more can come or go. */
   closed = false;
   error: Error | null = null;
+  /** Bytes received. */
+  received = 0;
   #pieces: Buffer[] = [];
   #watchers = new Set<() => void>();
   #onBytes: ((peer: RawPeer) => void) | null = null;
@@ -21,6 +23,7 @@ export class RawPeer {
     this.socket = socket;
     socket.on('data', (bytes: Buffer) => {
       this.#pieces.push(bytes);
+      this.received += bytes.length;
       this.#onBytes?.(this);
       this.#changed();
     });

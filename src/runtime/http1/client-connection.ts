@@ -1,11 +1,12 @@
 import { errors, type GatewayError } from '../../base/gateway-error.ts';
 import type { HeaderBlock } from '../../base/headers.ts';
 import { fieldName } from '../../base/headers.ts';
+import { statusLine } from '../../base/status.ts';
 import { Chunk, type ResponseHead, type Tunnel } from '../../plan/call.ts';
 import type { Exchange, Peer } from '../../plan/exchange.ts';
 import type { ConnectionLimits } from '../../plan/plan.ts';
 import type { Execution, Responder } from '../execute.ts';
-import { rawProblem, statusLine } from '../reply.ts';
+import { dateValue, rawProblem } from '../reply.ts';
 import { Deadline, wheel } from '../timers.ts';
 import type { Transport, TransportOwner } from '../transport.ts';
 import { TunnelEnd } from '../tunnel.ts';
@@ -43,6 +44,7 @@ const MAX_FREE_HEADS = 256;
 const LAST_CHUNK = '0\r\n\r\n';
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
 const contentLength = fieldName('content-length');
+const date = fieldName('date');
 const freeHeads: MessageHead[] = [];
 /** Pieces of request bodies, one at a time in a worker: takers copy what they keep. */
 const piece = new Chunk(Buffer.alloc(0));
@@ -303,6 +305,8 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
       this.#keepAlive = false;
     }
     if (this.#wait === wait.halfClose) this.#disarm();
+    // RFC 9110, 6.6.1: who forwards a response without a Date gives it one.
+    if (!headers.has(date)) headers.add(date, dateValue());
     text += headers.serialize() + framing;
     if (!this.#keepAlive) text += 'connection: close\r\n\r\n';
     else if (this.#version === 10) text += 'connection: keep-alive\r\n\r\n';
