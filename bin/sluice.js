@@ -49,8 +49,10 @@ function runOn(node) {
 }
 
 function run() {
-  var source = path.join(__dirname, '..', 'src', 'cli', 'main.ts');
-  require(fs.existsSync(source) ? source : path.join(__dirname, '..', 'dist', 'cli.js')).main(process.argv.slice(2));
+  // An installed package runs its bundle: Node strips no types below node_modules.
+  var installed = __dirname.split(path.sep).indexOf('node_modules') >= 0;
+  var entry = installed ? path.join('dist', 'cli.js') : path.join('src', 'cli', 'main.ts');
+  require(path.join(__dirname, '..', entry)).main(process.argv.slice(2));
 }
 
 var fits = parseInt(process.versions.node, 10) >= REQUIRED;

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { build } from 'esbuild';
 
@@ -30,6 +30,7 @@ const result = await build({
   legalComments: 'none',
   metafile: true,
 });
+writeFileSync(resolve(dist, 'sluice.js'), "import { main } from './cli.js';\n\nmain(process.argv.slice(2));\n");
 for (const [file, { bytes }] of Object.entries(result.metafile.outputs)) {
   console.log(`${String(Math.round(bytes / 1024)).padStart(5)} KiB  ${file}`);
 }

@@ -50,6 +50,8 @@ const server = new Server({
 });
 /** Built and bound, not yet in service. */
 const prepared = new Map<number, Plan>();
+/** The latest plan that will not be committed; it may still be under construction. */
+let abandoned = 0;
 let leaving = false;
 
 const ports: PlanPorts = {
@@ -106,6 +108,11 @@ async function prepare(parcel: PlanParcel): Promise<void> {
       plan.release();
       throw error;
     }
+    if (abandoned === version) {
+      server.abandon();
+      plan.release();
+      return;
+    }
     prepared.set(version, plan);
     say({ kind: 'prepared', version });
   } catch (error) {
@@ -124,6 +131,7 @@ function commit(version: number): void {
 
 /** A plan that another worker could not prepare. */
 function abandon(version: number): void {
+  abandoned = version;
   const plan = prepared.get(version);
   if (plan === undefined) return;
   prepared.delete(version);
@@ -186,5 +194,10 @@ parentPort?.on('message', (message: ToWorker) => {
   }
 });
 
+// A promise that a user's module forgot about is no reason to cut everybody's connections.
+process.on('unhandledRejection', (reason) => {
+  cell.internalError();
+  log(`unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`);
+});
 startHeartbeat(control, HEARTBEAT_MS, () => server.active);
 say({ kind: 'started' });

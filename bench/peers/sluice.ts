@@ -23,6 +23,12 @@ export function sluiceEntry(): string {
   return chosenEntry ?? join(PROJECT, 'bin/sluice.js');
 }
 
+/** The bundle as it is published, made from this tree; answers its entry. */
+export async function bundleSluice(core: number): Promise<string> {
+  await new Started('bundle', core, NODE, [join(PROJECT, 'build/bundle.ts')]).finish(60_000);
+  return join(PROJECT, 'dist/sluice.js');
+}
+
 function routes(scene: Scene, generation: number): string {
   const one = `  ${GENERATION_PATH}: { respond: { status: 200, json: ${generation} } }`;
   if (scene.routes === 0) return `\n${one}\n  /*: service`;

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openFilesLimit } from '../harness/machine.ts';
+import { LOAD_CORE, openFilesLimit } from '../harness/machine.ts';
 import { runWrk } from '../harness/wrk.ts';
 import { Connection } from '../load/connection.ts';
 import { PEER_LABEL, type PeerName, type RunningPeer } from '../peers/peer.ts';
 import { PEERS } from '../peers/registry.ts';
-import { sluiceEntry } from '../peers/sluice.ts';
+import { bundleSluice, chooseEntry, sluiceEntry } from '../peers/sluice.ts';
 import { type Answer, type Bench, number, type Question, sceneOf } from './question.ts';
 
 /** The first ones pay for arenas and buffers that serve all; what counts is what each further one costs. */
@@ -121,6 +121,8 @@ export const memory: Question = {
   async ask(bench) {
     const failures: string[] = [];
     const results: Memory[] = [];
+    const fromSources = sluiceEntry();
+    if (fromSources.endsWith('bin/sluice.js')) chooseEntry(await bundleSluice(LOAD_CORE));
     const connections = Math.min(CONNECTIONS, openFilesLimit() - BASE_CONNECTIONS - SPARE_FILES);
     for (const peer of PEERS) {
       let running: RunningPeer | null = null;
@@ -138,6 +140,8 @@ export const memory: Question = {
         await running?.stop();
       }
     }
-    return answerOf(results, connections, failures);
+    const answer = answerOf(results, connections, failures);
+    chooseEntry(fromSources);
+    return answer;
   },
 };

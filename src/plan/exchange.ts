@@ -46,7 +46,7 @@ export class Exchange {
   /** Request target as received. */
   target = '';
   scheme: 'http' | 'https' = 'http';
-  /** Authority of the request, lower case, with a port if one was sent. */
+  /** Authority of the request as it was sent, with a port if one was: compare it without regard to case. */
   host = '';
   /** Normalised once; the only path that policies and the upstream see. */
   path = '';

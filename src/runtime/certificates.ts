@@ -4,19 +4,14 @@ import type { ListenerTls } from '../plan/plan.ts';
 
 /** The certificates of one listener by server name: exact names, then `*.suffix`, then the first one. */
 export class Certificates {
-  defaultOptions: SecureContextOptions = {};
-  #exact = new Map<string, SecureContext>();
-  #suffixes = new Map<string, SecureContext>();
-  #first: SecureContext | undefined;
+  /** The first certificate's, for clients that name no server. */
+  readonly defaultOptions: SecureContextOptions;
+  readonly #exact = new Map<string, SecureContext>();
+  readonly #suffixes = new Map<string, SecureContext>();
+  readonly #first: SecureContext | undefined;
 
+  /** Throws on a certificate or key that does not load. */
   constructor(tls: ListenerTls) {
-    this.update(tls);
-  }
-
-  /** New handshakes use these; connections that are open keep theirs. Throws on a certificate or key that does not load. */
-  update(tls: ListenerTls): void {
-    const exact = new Map<string, SecureContext>();
-    const suffixes = new Map<string, SecureContext>();
     let first: SecureContext | undefined;
     let defaultOptions: SecureContextOptions = {};
     for (const { certificate, key, hosts } of tls.certificates) {
@@ -28,12 +23,11 @@ export class Certificates {
       }
       for (const host of hosts.length > 0 ? hosts : namesIn(certificate)) {
         const name = host.toLowerCase();
-        if (name.startsWith('*.')) suffixes.set(name.slice(1), context);
-        else exact.set(name, context);
+        const [names, known] = name.startsWith('*.') ? [this.#suffixes, name.slice(1)] : [this.#exact, name];
+        // Whichever is listed first keeps the name.
+        if (!names.has(known)) names.set(known, context);
       }
     }
-    this.#exact = exact;
-    this.#suffixes = suffixes;
     this.#first = first;
     this.defaultOptions = defaultOptions;
   }

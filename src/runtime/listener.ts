@@ -1,15 +1,13 @@
-import { renameSync } from 'node:fs';
+import { lstatSync, renameSync } from 'node:fs';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import { threadId } from 'node:worker_threads';
-import type { ListenerPlan } from '../plan/plan.ts';
+import type { ListenerPlan, ListenerTls } from '../plan/plan.ts';
 import { type ProxiedEndpoints, readProxyHeader } from '../semantics/proxy-protocol.ts';
-import { Certificates } from './certificates.ts';
+import { HANDSHAKE_TIMEOUT, TlsFront } from './tls-front.ts';
 
 /** Connections that may wait in the kernel; it caps the number at `net.core.somaxconn`. */
 const BACKLOG = 16_384;
-/** A balancer's PROXY header and a TLS handshake come at once or not at all. */
-const HANDSHAKE_TIMEOUT = 10_000;
 
 export type Accept = (socket: Socket, proxied: ProxiedEndpoints | null, listener: Listener) => void;
 
@@ -18,48 +16,33 @@ export class Listener {
   plan: ListenerPlan;
   readonly #server: NetServer;
   readonly #accept: Accept;
-  readonly #tls: TlsServer | null;
-  readonly #certificates: Certificates | null;
+  #ticketKeys: Buffer | null;
+  #tls: TlsFront | null = null;
+  /** For a plan that is prepared and not committed. */
+  #nextTls: TlsFront | null = null;
   /** What balancers said about connections that are now TLS, by the balancer's own endpoint. */
   readonly #proxied = new Map<string, ProxiedEndpoints>();
   /** Accepted before the first plan was committed. */
   #early: Socket[] | null = [];
 
+  /** Throws on a certificate or key that does not load. */
   constructor(plan: ListenerPlan, ticketKeys: Buffer | null, accept: Accept) {
     this.plan = plan;
     this.#accept = accept;
+    this.#ticketKeys = ticketKeys;
+    this.#tls = this.#frontFor(plan.tls);
     // Half-open, or Node would answer a client's FIN with ours before the response is out.
     this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
       if (this.#early === null) this.#incoming(socket);
       else this.#early.push(socket);
     });
-    if (plan.tls === null) {
-      this.#tls = null;
-      this.#certificates = null;
-      return;
-    }
-    const certificates = new Certificates(plan.tls);
-    this.#certificates = certificates;
-    this.#tls = createTlsServer(
-      {
-        ...certificates.defaultOptions,
-        SNICallback: (name, done) => done(null, certificates.contextFor(name)),
-        ALPNProtocols: [...plan.tls.alpn],
-        handshakeTimeout: HANDSHAKE_TIMEOUT,
-        allowHalfOpen: true,
-        ...(ticketKeys !== null && { ticketKeys }),
-      },
-      (secure: TLSSocket) => {
-        secure.pause();
-        this.#accept(secure, this.#proxied.get(endpointOf(secure)) ?? null, this);
-      },
-    );
-    // The peer spoke no TLS, or refused ours: nobody is there to answer.
-    this.#tls.on('tlsClientError', (_error, secure) => secure.destroy());
   }
 
   async bind(): Promise<void> {
     const { host, port, path } = this.plan;
+    if (path !== null && lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
+      throw new Error(`cannot listen on ${path}: there is a file that is not a socket`);
+    }
     // Bound beside its place and moved there in one step: so it replaces the socket of the worker or process before
     // without a gap, and whichever closes does not remove the other's file.
     const beside = `${path}.${process.pid}-${threadId}`;
@@ -83,21 +66,35 @@ export class Listener {
     for (const socket of early ?? []) this.#incoming(socket);
   }
 
+  /** Makes ready what a further plan needs, so that `update` cannot fail. Throws as the constructor does. */
+  prepare(plan: ListenerPlan): void {
+    this.#nextTls = this.#frontFor(plan.tls);
+  }
+
   update(plan: ListenerPlan): void {
     this.plan = plan;
-    if (plan.tls !== null && this.#certificates !== null && this.#tls !== null) {
-      this.#certificates.update(plan.tls);
-      this.#tls.setSecureContext(this.#certificates.defaultOptions);
-    }
+    this.#tls = this.#nextTls?.settings === plan.tls ? this.#nextTls : this.#frontFor(plan.tls);
+    this.#nextTls = null;
+  }
+
+  #frontFor(tls: ListenerTls | null): TlsFront | null {
+    if (tls === null) return null;
+    if (this.#tls !== null && isDeepStrictEqual(this.#tls.settings, tls)) return this.#tls;
+    return new TlsFront(tls, this.#ticketKeys, (secure) =>
+      this.#accept(secure, this.#proxied.get(endpointOf(secure)) ?? null, this),
+    );
   }
 
   setTicketKeys(keys: Buffer): void {
+    this.#ticketKeys = keys;
     this.#tls?.setTicketKeys(keys);
+    this.#nextTls?.setTicketKeys(keys);
   }
 
   /** Stops listening; connections live on. */
   close(): void {
     this.#server.close();
+    for (const socket of this.#early ?? []) socket.destroy();
   }
 
   #incoming(socket: Socket): void {
@@ -120,7 +117,7 @@ export class Listener {
       this.#proxied.set(endpoint, proxied);
       socket.once('close', () => this.#proxied.delete(endpoint));
     }
-    this.#tls.emit('connection', socket);
+    this.#tls.handshake(socket);
   }
 }
 

@@ -140,6 +140,7 @@ export class UpstreamPool implements Upstream, ConnectionPool {
         state.connections--;
         this.#cell.upstreamError(this.options.series, error);
         this.#connectFailed(index, waiting, error);
+        this.#openForLine(state, index);
       },
     });
   }
@@ -205,11 +206,16 @@ export class UpstreamPool implements Upstream, ConnectionPool {
     this.#cell.upstreamConnectionClosed(this.options.series);
     const at = state.idle.indexOf(connection);
     if (at >= 0) state.idle.splice(at, 1);
+    this.#openForLine(state, this.#states.indexOf(state));
+  }
+
+  /** There is room for connections again: for whoever waits. */
+  #openForLine(state: EndpointState, index: number): void {
     while (this.#line.length > 0 && state.connections < this.options.maxConnections) {
       const waiting = this.#line.shift() as WaitingCall;
       if (waiting.over) continue;
       waiting.clear();
-      this.#open(this.#states.indexOf(state), waiting);
+      this.#open(index, waiting);
     }
   }
 

@@ -82,7 +82,12 @@ export class Server implements ConnectionHost, ExecutionContext {
     const bound: Listener[] = [];
     try {
       for (const wanted of plan.listeners) {
-        if (this.#listeners.has(wanted.address) || (wanted.path !== null && !this.#env.ownsUnixSockets)) continue;
+        if (wanted.path !== null && !this.#env.ownsUnixSockets) continue;
+        const present = this.#listeners.get(wanted.address);
+        if (present !== undefined) {
+          present.prepare(wanted);
+          continue;
+        }
         const listener = new Listener(wanted, this.#ticketKeys, (socket, proxied, from) =>
           this.#accept(socket, proxied, from),
         );
@@ -259,14 +264,8 @@ export class Server implements ConnectionHost, ExecutionContext {
 
   reportBug(error: unknown, exchange: Exchange): void {
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#env.log(
-      JSON.stringify({
-        level: 'error',
-        message: 'exception while handling a request',
-        route: exchange.route.name,
-        stack,
-      }),
-    );
+    const { gateway, name } = exchange.route;
+    this.#env.log(`exception while handling a request of ${gateway}, route \`${name}\`: ${stack}`);
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * One coarse timer wheel per worker for every time limit of the data plane. Setting, moving and clearing a limit is one
  * assignment: an entry stays in its slot and looks again when the slot comes round (most limits never fire). A limit
- * fires up to one tick late, never early.
+ * fires less than three ticks late (the clock's, the slot's and the wheel's own), never early.
  */
 
 const TICK = 50;
@@ -18,7 +18,7 @@ export abstract class Deadline {
   /** Sets or moves the limit, in milliseconds from now. */
   start(milliseconds: number): void {
     this.at = wheel.now + milliseconds + TICK;
-    if (this.tick < 0 || this.tick * TICK > this.at) wheel.insert(this);
+    if (this.tick < 0 || (this.tick - 1) * TICK >= this.at) wheel.insert(this);
   }
 
   clear(): void {

@@ -89,7 +89,10 @@ export class Crew {
    */
   async change(plan: PlanParcel, settings: CrewSettings, fresh: boolean): Promise<void> {
     const newThreads = fresh || settings.maxHeapMegabytes !== this.#settings.maxHeapMegabytes;
-    await this.#exclusive.run(() => (newThreads ? this.#fresh(plan, settings) : this.#same(plan, settings)));
+    await this.#exclusive.run(() => {
+      if (this.#stopping) throw new Error('the process is stopping');
+      return newThreads ? this.#fresh(plan, settings) : this.#same(plan, settings);
+    });
   }
 
   setTicketKeys(keys: Uint8Array): void {
@@ -110,16 +113,22 @@ export class Crew {
   /** Every worker leaves. Answers how many had to be cut off. */
   async leave(patienceMs: number): Promise<number> {
     this.#stopping = true;
-    const ends = await Promise.all([...this.workers].map((worker) => worker.leave(patienceMs)));
+    let cut = 0;
+    // A reload that was under way may have brought more of them meanwhile.
+    while (this.workers.size > 0) {
+      const ends = await Promise.all([...this.workers].map((worker) => worker.leave(patienceMs)));
+      cut += ends.filter((end) => end.kind === 'terminated').length;
+    }
     this.#watchdog.close();
-    return ends.filter((end) => end.kind === 'terminated').length;
+    return cut;
   }
 
-  /** At once, whatever is under way. */
-  async terminate(): Promise<void> {
+  /** At once, whatever is under way. False: a thread would not die. */
+  async terminate(): Promise<boolean> {
     this.#stopping = true;
     this.#watchdog.close();
-    await Promise.all([...this.workers].map((worker) => worker.terminate()));
+    const gone = await Promise.all([...this.workers].map((worker) => worker.terminate()));
+    return gone.every((each) => each);
   }
 
   async #same(plan: PlanParcel, settings: CrewSettings): Promise<void> {
@@ -173,7 +182,7 @@ export class Crew {
     const worker = new WorkerThread(
       { script: this.#options.script, env: this.#options.env(), maxHeapMegabytes: settings.maxHeapMegabytes },
       boot,
-      (line) => this.#options.log.warn('worker', line, { worker: boot.id }),
+      (line) => this.#options.log.error('worker', line, { worker: boot.id }),
     );
     this.workers.add(worker);
     void worker.ended.then((end) => {

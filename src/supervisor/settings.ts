@@ -26,7 +26,7 @@ export interface AdminSettings {
 
 const MEBIBYTE = 1024 * 1024;
 /** What `workers: 4` leaves unsaid; the same as the model says for the long form. */
-const DEFAULT_WORKER = { maxHeap: 1024 ** 3, hangAfter: 10_000 } as const;
+const DEFAULT_WORKER = { maxHeap: 1024 ** 3, hangAfter: 5_000 } as const;
 const DEFAULT_ADMIN = { host: '127.0.0.1', port: 9900, path: null } as const;
 /** Where several listeners of one port share its connections evenly (`reusePort` of `net.Server.listen`). */
 const BALANCING_PLATFORMS: ReadonlySet<string> = new Set(['linux', 'freebsd', 'dragonfly', 'aix', 'sunos']);

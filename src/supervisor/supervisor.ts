@@ -2,32 +2,16 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Watcher, watchFiles } from '../config/watch.ts';
 import { MetricsView } from '../shared-memory/metrics-view.ts';
+import { AdminAddress, type AdminFace } from './admin-address.ts';
 import type { ConfigAccepted, ConfigResult, KnownSeries } from './config-job.ts';
 import { Crew, type CrewSettings } from './crew.ts';
-import type { PlanParcel } from './messages.ts';
 import type { ProcessLog } from './process-log.ts';
 import { Reloader, type ReloadOutcome, type ReloadReason } from './reloader.ts';
-import type { AdminSettings, ProcessSettings } from './settings.ts';
-import {
-  formatAdminAddress,
-  StartError,
-  sameAddress,
-  wordsForAdminFailure,
-  wordsForPrepareFailure,
-} from './start-error.ts';
+import type { ProcessSettings } from './settings.ts';
+import { formatAdminAddress, StartError, wordsForPrepareFailure } from './start-error.ts';
 import { StateDirectory } from './state-directory.ts';
 import { TicketKeys } from './ticket-keys.ts';
 import type { WorkerThread } from './worker-thread.ts';
-
-/** Where the admin API listens, as the supervisor needs to know it. */
-export interface AdminFace {
-  /** Rejects when the address cannot be had. */
-  open(settings: AdminSettings): Promise<{ close(): Promise<void> }>;
-  /** A gateway that shares this one's state directory answers there. */
-  isOurs(settings: AdminSettings, token: string | null): Promise<boolean>;
-  /** Makes the gateway that answers there drain and end. */
-  sendAway(settings: AdminSettings, token: string | null): Promise<void>;
-}
 
 export interface SupervisorOptions {
   readonly workerScript: URL;
@@ -36,7 +20,7 @@ export interface SupervisorOptions {
   readonly log: ProcessLog;
   /** Reads the configuration as it is now. */
   readConfig(series: KnownSeries, version: number, threadEnv: NodeJS.ProcessEnv): Promise<ConfigResult>;
-  admin: AdminFace;
+  readonly admin: AdminFace;
   /** The process has nothing left to do. */
   ended(code: number): void;
   readonly takeOver: boolean;
@@ -47,8 +31,6 @@ export interface ReloadRecord {
   readonly reasons: readonly ReloadReason[];
   readonly outcome: ReloadOutcome;
 }
-
-const ADMIN_RETRY_MS = 250;
 
 /** The main thread's work: one configuration in service, workers that serve it, an orderly start and an orderly end. */
 export class Supervisor {
@@ -68,7 +50,7 @@ export class Supervisor {
   readonly #stopNow = new AbortController();
   #config: ConfigAccepted;
   #version = 1;
-  #admin: { close(): Promise<void> } | null = null;
+  readonly #admin: AdminAddress;
   readonly #watcher: Watcher;
   #ended = false;
 
@@ -78,6 +60,7 @@ export class Supervisor {
     this.#log = options.log;
     this.#config = config;
     this.state = new StateDirectory(config.settings.stateDir);
+    this.#admin = new AdminAddress(options.admin, options.log);
     this.#reloader = new Reloader((reasons) => this.#reload(reasons));
     this.#ticketKeys = new TicketKeys((keys) => this.crew.setTicketKeys(keys));
     this.crew = new Crew(
@@ -161,9 +144,7 @@ export class Supervisor {
     this.draining = true;
     this.#log.info('take-over', 'another process serves; this one finishes what is under way');
     this.#watcher.close();
-    const admin = this.#admin;
-    this.#admin = null;
-    await admin?.close();
+    await this.#admin.close();
     await this.#leave(this.#config.settings.drain.timeoutMs);
   }
 
@@ -178,25 +159,26 @@ export class Supervisor {
   async stopAtOnce(code: number): Promise<void> {
     this.draining = true;
     this.#stopNow.abort();
-    await this.crew.terminate();
-    await this.#end(code);
+    if (await this.crew.terminate()) await this.#end(code);
+    else endByForce();
   }
 
   async #start(): Promise<void> {
     const { settings } = this.#config;
     this.#warnOf(this.#config);
     this.#prepareState();
-    await this.#openAdmin(settings.admin);
+    let first = true;
     try {
-      await this.crew.start(this.#parcel(this.#config, 1));
+      first = await this.#admin.start(settings.admin, this.#options.takeOver, this.token);
+      await this.crew.start({ version: 1, parts: this.#config.parts });
     } catch (error) {
       await this.#end(null);
-      throw new StartError(wordsForPrepareFailure(error));
+      throw error instanceof StartError ? error : new StartError(wordsForPrepareFailure(error));
     }
     const admin = settings.admin === null ? 'no admin API' : `admin API on ${formatAdminAddress(settings.admin)}`;
     const workers = `${settings.workers} worker${settings.workers === 1 ? '' : 's'}`;
     this.#log.info('start', `serving ${this.#config.listen.join(', ')} with ${workers}, ${admin}`);
-    if (settings.admin !== null && this.#admin === null) void this.#succeed(settings.admin);
+    if (!first) void this.#admin.succeed(this.token);
   }
 
   #prepareState(): void {
@@ -206,38 +188,6 @@ export class Supervisor {
     } catch (error) {
       this.#log.warn('state-directory', `changes through the admin API are off: ${(error as Error).message}`);
     }
-  }
-
-  /** Before any port is opened to clients: a second start by mistake would share them with the first. */
-  async #openAdmin(settings: AdminSettings | null): Promise<void> {
-    if (settings === null) return;
-    try {
-      this.#admin = await this.#options.admin.open(settings);
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      const { takeOver } = this.#options;
-      if (code === 'EADDRINUSE' && takeOver && (await this.#options.admin.isOurs(settings, this.token))) return;
-      await this.#end(null);
-      throw new StartError(wordsForAdminFailure(settings, code, message, takeOver));
-    }
-  }
-
-  /** Sends the process before away, and takes the admin address when that has drained. */
-  async #succeed(settings: AdminSettings): Promise<void> {
-    this.#log.info('take-over', 'serving; the process before may go');
-    await this.#options.admin.sendAway(settings, this.token);
-    while (!this.#ended && this.#admin === null) {
-      try {
-        this.#admin = await this.#options.admin.open(settings);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') {
-          this.#log.error('admin', `the admin API is off: ${(error as Error).message}`);
-          return;
-        }
-        await sleep(ADMIN_RETRY_MS);
-      }
-    }
-    this.#log.info('take-over', 'the process before is gone');
   }
 
   async #reload(reasons: ReadonlySet<ReloadReason>): Promise<ReloadOutcome> {
@@ -283,28 +233,21 @@ export class Supervisor {
     if (next.hash === before.hash && next.codeHash === before.codeHash) {
       return { ok: true, changed: false, version: this.#version, warnings: next.rendered };
     }
-    const adminMoves = !sameAddress(next.settings.admin, before.settings.admin);
-    let admin: { close(): Promise<void> } | null = null;
     try {
-      if (adminMoves && next.settings.admin !== null) admin = await this.#options.admin.open(next.settings.admin);
+      const admin = await this.#admin.prepare(next.settings.admin);
       const fresh = next.codeHash !== before.codeHash;
-      await this.crew.change(this.#parcel(next, version), crewSettings(next.settings), fresh);
+      await this.crew.change({ version, parts: next.parts }, crewSettings(next.settings), fresh).catch((error) => {
+        admin.abandon();
+        throw error;
+      });
+      admin.commit();
     } catch (error) {
-      await admin?.close();
       return refuse(wordsForPrepareFailure(error));
     }
     this.#config = next;
     this.#version = version;
     this.loadedAt = Date.now();
-    if (adminMoves) {
-      void this.#admin?.close();
-      this.#admin = admin;
-    }
     return { ok: true, changed: true, version, warnings: next.rendered };
-  }
-
-  #parcel(config: ConfigAccepted, version: number): PlanParcel {
-    return { version, parts: config.parts };
   }
 
   /** A thread that cannot be ended holds its connections and a core: only a new process helps. */
@@ -315,8 +258,7 @@ export class Supervisor {
     this.crew.announceDrain();
     const others = [...this.crew.workers].filter((worker) => worker !== stuck);
     await Promise.all(others.map((worker) => worker.leave(this.#config.settings.drain.timeoutMs)));
-    // `process.exit` would wait for the thread; the platform sees the signal and starts anew.
-    process.kill(process.pid, 'SIGKILL');
+    endByForce();
   }
 
   async #end(code: number | null): Promise<void> {
@@ -325,9 +267,14 @@ export class Supervisor {
     this.#ticketKeys.close();
     this.#watcher.close();
     if (code === null) await this.crew.terminate();
-    await this.#admin?.close();
+    await this.#admin.close();
     if (code !== null) this.#options.ended(code);
   }
+}
+
+/** `process.exit` waits for every thread, also for one that never ends; the platform sees the signal and starts anew. */
+function endByForce(): void {
+  process.kill(process.pid, 'SIGKILL');
 }
 
 function crewSettings(settings: ProcessSettings): CrewSettings {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import { readAsNodeClient } from '../support/node-http.ts';
+import { type NodeOracle, startNodeOracle } from '../support/node-http.ts';
 import {
   answering,
   connectRaw,
@@ -13,6 +13,8 @@ import {
 import { type Runtime, startRuntime } from '../support/runtime.ts';
 import type { StrictResponse } from '../support/strict-http.ts';
 import { type Answer, type ResponseCase, responseCases } from './hostile-responses.ts';
+
+let oracle: NodeOracle;
 
 suite('hostile responses', { concurrency: false }, () => {
   let upstream: RawUpstream;
@@ -35,11 +37,13 @@ suite('hostile responses', { concurrency: false }, () => {
       }),
     );
     runtime = await startRuntime({ upstreams: upstream.url });
+    oracle = await startNodeOracle();
   });
 
   after(async () => {
     runtime.stop();
     await upstream.close();
+    oracle.close();
   });
 
   test('there are enough of them, each once', () => {
@@ -87,7 +91,7 @@ async function judgeAnswer(client: RawPeer, each: ResponseCase, expected: Answer
     response.informational.map(({ status }) => status),
     expected.informational,
   );
-  const node = await readAsNodeClient(client.text, each.method);
+  const node = await oracle.response(client.text, each.method);
   assert.equal(node.error, null);
   assert.deepEqual(
     [node.status, node.body, node.informational],
@@ -117,6 +121,6 @@ async function judgeUnfinished(client: RawPeer, each: ResponseCase): Promise<voi
   }
   assert.match(client.text, /^HTTP\/1\.1 200 OK\r\n/);
   assert.deepEqual(readResponses(client.bytes, [each.method], true), []);
-  const node = await readAsNodeClient(client.text, each.method);
+  const node = await oracle.response(client.text, each.method);
   assert.equal(node.error, 'ECONNRESET');
 }

@@ -76,6 +76,10 @@ export const strictness: readonly Difference[] = [
     holds: ({ line }) => !/ HTTP\/1\.[01]$/.test(line),
   },
   {
+    why: 'RFC 9112, 3: one space between the parts of a request line; llhttp skips any number.',
+    holds: ({ line }) => line.includes('  '),
+  },
+  {
     why: 'CONNECT is for forward proxies.',
     holds: ({ line }) => line.startsWith('CONNECT '),
   },
@@ -90,6 +94,7 @@ export const strictness: readonly Difference[] = [
       ours === 'headers_too_large' ||
       fields.some((field) => field.split(',').length > 64) ||
       /(?:^|\r\n)[0-9a-f]{14}/i.test(content) ||
+      /;[^\r]{4000}/.test(content) ||
       content.split(';').length > 100,
   },
   {
@@ -128,5 +133,9 @@ export const leniency: readonly Difference[] = [
     holds: (message) =>
       message.node === 'HPE_INVALID_TRANSFER_ENCODING' &&
       message.fields.some((field) => /^transfer-encoding:[ \t]*chunked[ \t]+$/i.test(field)),
+  },
+  {
+    why: 'A 1xx response is not the last of its connection, whatever its Connection says (RFC 9110, 15.2).',
+    holds: ({ node, line }) => node === 'HPE_CLOSED_CONNECTION' && /^HTTP\/1\.1 1\d\d/.test(line),
   },
 ];

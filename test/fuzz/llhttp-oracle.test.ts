@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { requestCases } from '../conformance/hostile-requests.ts';
 import { responseCases } from '../conformance/hostile-responses.ts';
 import { type CodecMessage, readPieces, type Transcript } from '../support/codec.ts';
-import { type NodeOracle, readAsNodeClient, startNodeOracle } from '../support/node-http.ts';
+import { type NodeOracle, startNodeOracle } from '../support/node-http.ts';
 import { leniency, strictness, suspectAt } from './differences.ts';
 import { mutated, requests, response } from './messages.ts';
 import { announce, runs, seed } from './settings.ts';
@@ -68,16 +68,16 @@ function assertExplained(text: string, ours: Transcript, taken: number, node: st
   assert.ok(explained, `${who}: ${JSON.stringify(text.slice(start, start + 600))}`);
 }
 
-suite('requests, this codec and llhttp', { concurrency: false }, () => {
-  let oracle: NodeOracle;
-  before(async () => {
-    oracle = await startNodeOracle();
-  });
-  after(() => oracle.close());
+let oracle: NodeOracle;
+before(async () => {
+  oracle = await startNodeOracle();
+});
+after(() => oracle.close());
 
+suite('requests, this codec and llhttp', { concurrency: false }, () => {
   async function compare(text: string): Promise<void> {
     const ours = readPieces([text], { kind: 'request' });
-    const node = await oracle.judge(text);
+    const node = await oracle.requests(text);
     const both = Math.min(ours.messages.length, node.requests.length);
     for (let i = 0; i < both; i++) {
       const request = node.requests[i];
@@ -113,7 +113,7 @@ suite('responses, this codec and llhttp', { concurrency: false }, () => {
     if (ours.messages.some(({ status }) => status === 101)) return;
     const whole = ours.end === null && final !== undefined && final.status >= 200;
     // What comes behind a whole response goes with its connection.
-    const node = await readAsNodeClient(whole ? text.slice(0, ours.rest) : text, method);
+    const node = await oracle.response(whole ? text.slice(0, ours.rest) : text, method);
     if (whole && node.error === null) {
       assert.equal(final.status, node.status);
       assert.deepEqual(

@@ -191,13 +191,12 @@ describe('bounds', () => {
 
   test('whoever waits for a connection that fails gets its own try', async () => {
     const port = await freePort();
-    const runtime = await startRuntime({
+    using runtime = await startRuntime({
       upstreams: `http://127.0.0.1:${port}`,
       upstreamOptions: { maxConnections: 1, pendingTimeout: 60_000 },
     });
     const answers = await Promise.all(Array.from({ length: 5 }, () => ask(runtime.port)));
     assert.ok(answers.every(({ code }) => code === 'upstream_connect_failed'));
-    runtime.stop();
   });
 
   test('a full endpoint leaves its calls to another with room', async () => {
@@ -221,7 +220,7 @@ describe('endpoints', () => {
     await using it = await stage({}, 1);
     const dead = await Promise.all([freePort(), freePort()]);
     const urls = [...dead.map((port) => `http://127.0.0.1:${port}`), it.upstreams[0]?.url as string];
-    const runtime = await startRuntime({ upstreams: urls });
+    using runtime = await startRuntime({ upstreams: urls });
     const post = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello';
     for (let i = 0; i < 6; i++) assert.equal((await ask(runtime.port, post)).status, 200);
     const received = readRequests(it.upstreams[0]?.connections[0]?.bytes as Buffer).requests;
@@ -229,41 +228,35 @@ describe('endpoints', () => {
       received.map(({ body }) => body.toString()),
       Array(6).fill('hello'),
     );
-    runtime.stop();
   });
 
   test('all down: 502', async () => {
     const urls = await Promise.all([freePort(), freePort()].map(async (port) => `http://127.0.0.1:${await port}`));
-    const runtime = await startRuntime({ upstreams: urls });
+    using runtime = await startRuntime({ upstreams: urls });
     const answer = await ask(runtime.port);
     assert.deepEqual([answer.status, answer.code], [502, 'upstream_connect_failed']);
-    runtime.stop();
   });
 
   test('names are resolved, and a name that is unknown is 502', async () => {
     await using it = await stage({});
-    const known = await startRuntime({ upstreams: `http://localhost:${it.upstreams[0]?.port}` });
+    using known = await startRuntime({ upstreams: `http://localhost:${it.upstreams[0]?.port}` });
     assert.equal((await ask(known.port)).status, 200);
-    known.stop();
-    const unknown = await startRuntime({ upstreams: 'http://nobody.invalid' });
+    using unknown = await startRuntime({ upstreams: 'http://nobody.invalid' });
     assert.equal((await ask(unknown.port)).code, 'upstream_connect_failed');
-    unknown.stop();
   });
 
   test('that leave a connection unanswered: the next one in time, 504 without one', async () => {
     const hole = await startBlackHole();
     try {
       await using it = await stage({});
-      const beside = await startRuntime({
+      using beside = await startRuntime({
         upstreams: [hole.url, it.upstreams[0]?.url as string],
         upstreamOptions: { connectTimeout: 200 },
       });
       for (let i = 0; i < 4; i++) assert.equal((await ask(beside.port)).status, 200);
-      beside.stop();
-      const alone = await startRuntime({ upstreams: hole.url, upstreamOptions: { connectTimeout: 200 } });
+      using alone = await startRuntime({ upstreams: hole.url, upstreamOptions: { connectTimeout: 200 } });
       const answer = await ask(alone.port);
       assert.deepEqual([answer.status, answer.code], [504, 'upstream_connect_timeout']);
-      alone.stop();
     } finally {
       hole.close();
     }

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Status } from '../../src/supervisor/status.ts';
-import { type Gateway, startGateway, until } from '../harness.ts';
+import { type Gateway, startGateway, startUpstream, until } from '../harness.ts';
 import { KeepAliveLoad } from '../keep-alive-load.ts';
 
 const BOMB = fileURLToPath(new URL('../fixtures/bomb-policy.ts', import.meta.url));
@@ -83,6 +83,23 @@ describe('a worker that fails', () => {
     await othersServe(gateway, load);
   });
 
+  it('takes the process with it when it cannot be ended, after the others have finished', async () => {
+    await using upstream = await startUpstream((_request, response) => {
+      response.write('begun ');
+      setTimeout(() => response.end('and ended'), 3_000);
+    });
+    await using gateway = await startGateway(`${config('{ count: 2, hangAfter: 1s }')}  /slow: ${upstream.url}\n`);
+    const slow = Promise.allSettled(
+      Array.from({ length: 8 }, () => fetch(`${gateway.url}/slow`).then((answer) => answer.text())),
+    );
+    await until('they are under way', () => upstream.requests.length === 8);
+    void throwBomb(gateway, 'stuck');
+    assert.equal(await gateway.exited, 'SIGKILL');
+    assert.match(gateway.stderr, /worker-stuck/);
+    const finished = (await slow).filter(({ status }) => status === 'fulfilled');
+    assert.ok(finished.length > 0, 'the other worker’s exchanges');
+  });
+
   it('is replaced when its heap fills step by step', async () => {
     await using gateway = await startGateway(config('{ count: 2, maxHeap: 128MiB }'));
     await using load = new KeepAliveLoad(gateway.url, 8);
@@ -95,16 +112,18 @@ describe('a worker that fails', () => {
     await othersServe(gateway, load);
   });
 
-  it('is not replaced for an exception inside an exchange: that one is answered with 500', async () => {
+  it('is not replaced for an exception inside an exchange, nor for a forgotten rejection', async () => {
     await using gateway = await startGateway(config('1'));
     const response = await fetch(`${gateway.url}/bomb`, { headers: { 'x-bomb': 'throw inside' } });
     assert.equal(response.status, 500);
     assert.equal(response.headers.get('content-type'), 'application/problem+json');
     assert.doesNotMatch(await response.text(), /thrown inside/);
     await until('it is logged', () => gateway.stderr.includes('thrown inside an exchange'));
+    assert.equal(await throwBomb(gateway, 'reject'), 200);
+    await until('it is logged', () => gateway.stderr.includes('rejected and forgotten'));
     const status = await statusOf(gateway);
     assert.deepEqual(Object.values(status.replaced), [0, 0, 0, 0]);
     const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
-    assert.match(metrics, /^sluice_internal_errors_total 1$/m);
+    assert.match(metrics, /^sluice_internal_errors_total 2$/m);
   });
 });

@@ -1,7 +1,7 @@
 import { errors } from '../../src/base/gateway-error.ts';
 import type { Dispatch } from '../../src/plan/call.ts';
 import { HostTable } from '../../src/plan/host-table.ts';
-import type { ConnectionLimits, Plan, Route } from '../../src/plan/plan.ts';
+import type { ConnectionLimits, ListenerPlan, Plan, Route } from '../../src/plan/plan.ts';
 import type { RouteTree } from '../../src/plan/route-tree.ts';
 import type { Endpoint, UpstreamOptions } from '../../src/plan/upstream.ts';
 import { AddressSet } from '../../src/semantics/cidr.ts';
@@ -57,26 +57,22 @@ export function handPlan(options: {
     allow: () => null,
   } as unknown as RouteTree;
   const unmatched = handRoute({ name: 'unmatched', dispatch: (_call, sink) => sink.fail(errors.routeNotFound) });
-  const [host, port] = options.address.startsWith('unix:') ? [null, 0] : splitAddress(options.address);
   return {
     version: 1,
     hosts: new HostTable(new Map(), new Map(), { name: 'default', tree, unmatched }),
     limits: { ...generousLimits, ...options.limits },
     forwarding: { source: 'either', xForwarded: true, forwarded: false },
     trustedProxies: new AddressSet([]),
-    listeners: [
-      {
-        address: options.address,
-        host,
-        port,
-        path: host === null ? options.address.slice(5) : null,
-        tls: null,
-        proxyProtocol: false,
-      },
-    ],
+    listeners: [handListener(options.address)],
     release: () => undefined,
     ...options.overrides,
   };
+}
+
+export function handListener(address: string, overrides: Partial<ListenerPlan> = {}): ListenerPlan {
+  const [host, port] = address.startsWith('unix:') ? [null, 0] : splitAddress(address);
+  const path = host === null ? address.slice('unix:'.length) : null;
+  return { address, host, port, path, tls: null, proxyProtocol: false, ...overrides };
 }
 
 function splitAddress(address: string): [string, number] {
@@ -109,6 +105,10 @@ export function handUpstream(urls: readonly string[], overrides: Partial<Upstrea
 }
 
 function endpointOf(text: string): Endpoint {
+  if (text.startsWith('unix:')) {
+    const path = text.slice('unix:'.length);
+    return { url: text, tls: false, host: '', port: 0, path, basePath: '', weight: 1 };
+  }
   const url = new URL(text);
   const tls = url.protocol === 'https:';
   return {
@@ -117,7 +117,7 @@ function endpointOf(text: string): Endpoint {
     host: url.hostname,
     port: url.port === '' ? (tls ? 443 : 80) : Number(url.port),
     path: null,
-    basePath: '',
+    basePath: url.pathname === '/' ? '' : url.pathname,
     weight: 1,
   };
 }

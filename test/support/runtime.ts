@@ -1,4 +1,4 @@
-import type { ConnectionLimits, Plan, Route } from '../../src/plan/plan.ts';
+import type { ConnectionLimits, ListenerPlan, Plan, Route } from '../../src/plan/plan.ts';
 import type { UpstreamOptions } from '../../src/plan/upstream.ts';
 import { UpstreamPool } from '../../src/runtime/pool.ts';
 import { Server, type ServerState } from '../../src/runtime/server.ts';
@@ -7,7 +7,7 @@ import { freePort } from '../harness.ts';
 import { handPlan, handRoute, handUpstream } from './plan.ts';
 
 /** A gateway's data plane inside the test's own process: real sockets, no configuration, no supervisor, no workers. */
-export interface Runtime {
+export interface Runtime extends Disposable {
   readonly port: number;
   readonly server: Server;
   readonly state: ServerState;
@@ -17,19 +17,31 @@ export interface Runtime {
   readonly log: readonly string[];
   /** The pool of that name; throws when there is none. */
   pool(name: string): UpstreamPool;
+  /** A further plan, by default on the same listener and to the same upstreams: to be prepared and committed. */
+  plan(options?: PlanOptions): Plan;
+  /** Prepares and commits one. */
+  reload(options?: PlanOptions): Promise<Plan>;
   stop(): void;
 }
 
-export interface RuntimeOptions {
+export interface PlanOptions {
+  /** By path prefix (`/*`, `/slow/*`), tried in order. Default: everything goes to the first upstream. */
+  readonly routes?: (pool: (name: string) => UpstreamPool) => Record<string, Route>;
+  readonly limits?: Partial<ConnectionLimits>;
+  /** TLS, PROXY protocol and the like for the one listener. */
+  readonly listener?: Partial<ListenerPlan>;
+  /** Anything else of the plan, such as trusted proxies or listeners of its own. */
+  readonly plan?: Partial<Plan>;
+}
+
+export interface RuntimeOptions extends PlanOptions {
   /** By name; a single URL or list stands for one upstream called `main`. */
   readonly upstreams?: string | readonly string[] | Readonly<Record<string, string | readonly string[]>>;
   /** For every upstream. */
   readonly upstreamOptions?: Partial<UpstreamOptions>;
-  /** By path prefix (`/*`, `/slow/*`), tried in order. Default: everything goes to the first upstream. */
-  readonly routes?: (pool: (name: string) => UpstreamPool) => Record<string, Route>;
-  readonly limits?: Partial<ConnectionLimits>;
-  /** Anything else of the plan, such as trusted proxies or listeners of its own. */
-  readonly plan?: Partial<Plan>;
+  readonly ticketKeys?: Buffer;
+  /** Instead of a port of 127.0.0.1, such as `unix:/path`. */
+  readonly address?: string;
 }
 
 export async function startRuntime(options: RuntimeOptions = {}): Promise<Runtime> {
@@ -56,18 +68,33 @@ export async function startRuntime(options: RuntimeOptions = {}): Promise<Runtim
     log: (line) => {
       log.push(line);
     },
-    ticketKeys: null,
+    ticketKeys: options.ticketKeys ?? null,
     ownsUnixSockets: true,
   });
   const port = await freePort();
-  const plan = handPlan({
-    address: `127.0.0.1:${port}`,
-    routes: options.routes?.(pool) ?? toFirst(),
-    ...(options.limits !== undefined && { limits: options.limits }),
-    ...(options.plan !== undefined && { overrides: options.plan }),
-  });
-  await server.prepare(plan);
-  server.commit(plan);
+  const planOf = (given: PlanOptions): Plan => {
+    const plan = handPlan({
+      address: options.address ?? `127.0.0.1:${port}`,
+      routes: given.routes?.(pool) ?? toFirst(),
+      ...(given.limits !== undefined && { limits: given.limits }),
+      ...(given.plan !== undefined && { overrides: given.plan }),
+    });
+    const { listener } = given;
+    return listener === undefined
+      ? plan
+      : { ...plan, listeners: plan.listeners.map((each) => ({ ...each, ...listener })) };
+  };
+  const reload = async (given: PlanOptions): Promise<Plan> => {
+    const plan = planOf(given);
+    await server.prepare(plan);
+    server.commit(plan);
+    return plan;
+  };
+  await reload(options);
+  const stop = (): void => {
+    server.destroy();
+    for (const each of Object.values(pools)) each.close();
+  };
   return {
     port,
     server,
@@ -76,10 +103,10 @@ export async function startRuntime(options: RuntimeOptions = {}): Promise<Runtim
     pools,
     log,
     pool,
-    stop() {
-      server.destroy();
-      for (const each of Object.values(pools)) each.close();
-    },
+    plan: (given = {}) => planOf(given),
+    reload: (given = {}) => reload(given),
+    stop,
+    [Symbol.dispose]: stop,
   };
 }
 

@@ -39,7 +39,7 @@ const workers = z.union([
     maxHeap: size({ min: 32 * 1024 * 1024 })
       .default(1024 ** 3)
       .describe('A worker above 80 % of it is replaced.'),
-    hangAfter: duration({ min: 1000 }).default(10_000).describe('A worker that is silent for so long is replaced.'),
+    hangAfter: duration({ min: 1000 }).default(5_000).describe('A worker that is silent for so long is replaced.'),
   }),
 ]);
 

@@ -444,8 +444,8 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
       return;
     }
     if (this.#body !== null && !this.#body.complete) {
-      // What has arrived of it may be waiting here.
-      if (this.#stash !== null) return;
+      // What has arrived of it may be waiting here for its taker, unlike the beginning of a trailer.
+      if (this.#stash !== null && !this.#body.flowing) return;
       this.#keepAlive = false;
       // The exchange first: the end of its body is no reason to answer somebody who has gone.
       execution.cancel(errors.clientClosed);

@@ -111,6 +111,9 @@ export class MessageHead {
   /** Set when `parse…` answers -1. */
   error: GatewayError = errors.malformedRequest;
 
+  /** For the parser: where Host stands in the text. */
+  hostStart = 0;
+  hostEnd = 0;
   /** For the parser: what `Connection` and `Upgrade` said, settled when the whole section is there. */
   closeNamed = false;
   upgradeNamed = false;
@@ -166,6 +169,7 @@ export function parseRequestHead(
   head.headers.text = text;
   head.method = methodEnd - headStart === 3 && text.charCodeAt(0) === 71 ? 'GET' : text.slice(0, methodEnd - headStart);
   head.target = text.slice(targetStart - headStart, targetEnd - headStart);
+  head.host = text.slice(head.hostStart, head.hostEnd);
   // RFC 9112, 3.2: exactly one Host in 1.1. RFC 9112, 6.1: Transfer-Encoding in 1.0 is faulty framing.
   if (head.hosts !== 1 ? head.hosts > 1 || version === 11 : head.host === '')
     return fail(head, errors.malformedRequest);
@@ -262,6 +266,8 @@ function reset(head: MessageHead, version: number): void {
   head.version = version;
   head.host = '';
   head.hosts = 0;
+  head.hostStart = 0;
+  head.hostEnd = 0;
   head.contentLength = -1;
   head.chunked = false;
   head.keepAlive = version === 11;
@@ -421,7 +427,8 @@ function readSpecial(
     case special.host:
       head.hosts++;
       // A malformed one counts as empty, which no request may have; what a response calls Host is nobody's concern.
-      head.host = isAuthority(bytes, valueStart, valueEnd) ? bytes.latin1Slice(valueStart, valueEnd) : '';
+      head.hostStart = valueStart - base;
+      head.hostEnd = isAuthority(bytes, valueStart, valueEnd) ? valueEnd - base : head.hostStart;
       // The call's authority is written instead.
       headers.receive(hash, nameStart - base, nameEnd - base, valueStart - base, valueEnd - base, true);
       return true;

@@ -1,0 +1,2 @@
+/** Taken: scenarios under way. */
+export {};

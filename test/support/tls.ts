@@ -1,0 +1,68 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
+import { type ConnectionOptions, connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { ListenerTls } from '../../src/plan/plan.ts';
+import type { UpstreamTls } from '../../src/plan/upstream.ts';
+import type { KeyPair } from './certificates.ts';
+import { RawPeer, type RawUpstream } from './raw.ts';
+
+/** Both ends of TLS connections that say exact bytes, and the settings of both in plans. */
+
+export interface SecurePeer extends RawPeer {
+  readonly socket: TLSSocket;
+}
+
+export async function connectSecure(port: number, options: ConnectionOptions): Promise<SecurePeer> {
+  const plain = connectTcp({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+  return await secure(plain, options);
+}
+
+/** The client's handshake on a connection that is there already. */
+export async function secure(plain: Socket, options: ConnectionOptions): Promise<SecurePeer> {
+  const socket = connect({ host: '127.0.0.1', ...options, socket: plain });
+  const peer = new RawPeer(socket) as SecurePeer;
+  await once(socket, 'secureConnect');
+  return peer;
+}
+
+/** Like `startRawUpstream`, behind TLS; `connections` has those whose handshake is done. */
+export async function startSecureUpstream(
+  options: TlsOptions,
+  onConnection?: (peer: RawPeer, index: number) => void,
+): Promise<RawUpstream> {
+  const connections: RawPeer[] = [];
+  const server = createServer({ allowHalfOpen: true, ...options }, (socket) => {
+    const peer = new RawPeer(socket);
+    connections.push(peer);
+    onConnection?.(peer, connections.length - 1);
+  });
+  // What clients that refuse this server do to the handshake is their test's business.
+  server.on('tlsClientError', () => undefined);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    url: `https://127.0.0.1:${port}`,
+    server,
+    connections,
+    async close() {
+      server.close();
+      for (const peer of connections) peer.destroy();
+      await once(server, 'close');
+    },
+  };
+}
+
+export function listenerTls(pairs: readonly KeyPair[], overrides: Partial<ListenerTls> = {}): ListenerTls {
+  return {
+    certificates: pairs.map(({ certificate, key }) => ({ certificate, key, hosts: [] })),
+    minVersion: 'TLSv1.2',
+    alpn: ['http/1.1'],
+    ...overrides,
+  };
+}
+
+export function upstreamTls(overrides: Partial<UpstreamTls> = {}): UpstreamTls {
+  return { verify: true, ca: null, certificate: null, key: null, serverName: null, ...overrides };
+}
