@@ -49,10 +49,11 @@ function runOn(node) {
 }
 
 function run() {
-  // An installed package runs its bundle: Node strips no types below node_modules.
+  // An installed package runs its bundle: Node strips no types below node_modules. An image ships the bundle alone.
   var installed = __dirname.split(path.sep).indexOf('node_modules') >= 0;
-  var entry = installed ? path.join('dist', 'cli.js') : path.join('src', 'cli', 'main.ts');
-  require(path.join(__dirname, '..', entry)).main(process.argv.slice(2));
+  var source = path.join(__dirname, '..', 'src', 'cli', 'main.ts');
+  var entry = installed || !fs.existsSync(source) ? path.join(__dirname, '..', 'dist', 'cli.js') : source;
+  require(entry).main(process.argv.slice(2));
 }
 
 var fits = parseInt(process.versions.node, 10) >= REQUIRED;

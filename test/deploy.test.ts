@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { parse, parseAllDocuments } from 'yaml';
 
 const DEPLOY = fileURLToPath(new URL('../deploy/', import.meta.url));
+const SHIM = fileURLToPath(new URL('../bin/sluice.js', import.meta.url));
 const PACKAGE = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const read = (path: string): string => readFileSync(join(DEPLOY, path), 'utf8');
 
@@ -77,6 +78,17 @@ describe('deploy: Kubernetes', () => {
     assert.equal(container.securityContext.allowPrivilegeEscalation, false);
     assert.equal(pod.automountServiceAccountToken, false);
     assert.deepEqual(pod.securityContext.sysctls, [{ name: 'net.ipv4.tcp_migrate_req', value: '1' }]);
+  });
+
+  it('brings a configuration that can be served', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'sluice-kubernetes-'));
+    writeFileSync(join(directory, 'sluice.yaml'), one('ConfigMap').data['sluice.yaml']);
+    const checked = spawnSync(process.execPath, [SHIM, 'check', '-c', join(directory, 'sluice.yaml')], {
+      encoding: 'utf8',
+    });
+    rmSync(directory, { recursive: true });
+    assert.equal(checked.status, 0, checked.stdout);
+    assert.match(checked.stdout, /no problems/);
   });
 
   it('mounts the configuration as a folder, so that updates arrive', () => {

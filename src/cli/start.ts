@@ -50,6 +50,8 @@ async function start(options: StartOptions): Promise<void> {
     token: () => supervisor?.token ?? null,
     hosts: () => supervisor?.config.settings.admin?.hosts ?? [],
   };
+  // A reload that is asked for before there is anything to reload must not end the process.
+  process.on('SIGHUP', () => undefined);
   try {
     supervisor = await Supervisor.start({
       workerScript: WORKER,

@@ -176,7 +176,7 @@ class RawTransport extends Transport {
   }
 
   useOwnBuffer(): void {
-    if (this.#next === shared) this.#next = takeLarge();
+    if (this.#next === shared && !this.#spills) this.#next = takeLarge();
   }
 
   useSharedBuffer(idle: boolean): void {

@@ -122,6 +122,24 @@ describe('crew', () => {
     assert.equal(made.lost.crashed, 0);
   });
 
+  it('replaces a worker that is nearly full before that one leaves', async () => {
+    const made = make();
+    await made.start(parcel(1));
+    const [first] = made.serving;
+    assert.ok(first);
+    order(first.id, 'be busy');
+    await until('it is busy', () => made.active === 1);
+    await made.recycle(first);
+    assert.equal(made.serving.length, 2);
+    assert.ok(made.workers.has(first), 'it has an exchange under way');
+    assert.equal(made.recycled, 1);
+    assert.ok(
+      made.serving.some((worker) => worker.ownsUnixSockets),
+      'what it owned has passed on',
+    );
+    await until('it is cut off in the end', () => made.workers.size === 2);
+  });
+
   it('follows a change of the number of workers', async () => {
     const made = make();
     await made.start(parcel(1));

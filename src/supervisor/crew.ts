@@ -39,7 +39,7 @@ export class Crew {
   recycled = 0;
   readonly #options: CrewOptions;
   readonly #exclusive = new Exclusive();
-  readonly #watchdog: Watchdog;
+  readonly #watchdog: Watchdog<WorkerThread>;
   #settings: CrewSettings;
   #plan: PlanParcel | null = null;
   #ticketKeys: Uint8Array;
@@ -54,7 +54,7 @@ export class Crew {
     this.#ticketKeys = options.ticketKeys;
     this.#watchdog = new Watchdog(this.workers, settings.hangAfterMs, {
       hung: (worker, silentMs) => void this.#end(worker, silentMs),
-      full: (worker) => void this.#recycle(worker),
+      full: (worker) => void this.recycle(worker),
     });
   }
 
@@ -102,6 +102,17 @@ export class Crew {
 
   reopenLogs(): void {
     for (const worker of this.workers) worker.tell({ kind: 'reopenLogs' });
+  }
+
+  /** A fresh worker first, then the full one leaves: capacity never drops. */
+  async recycle(worker: WorkerThread): Promise<void> {
+    if (this.#stopping || worker.leaving) return;
+    this.recycled += 1;
+    this.#options.log.warn('worker-full', `worker ${worker.id} is near its heap limit and is replaced`, {
+      worker: worker.id,
+    });
+    const came = await this.#bringUp(this.#spawn(this.#settings, worker.ownsUnixSockets));
+    if (came) void worker.leave(this.#settings.drainTimeoutMs);
   }
 
   /** New requests are still served; whoever asks for readiness learns that this process is going. */
@@ -243,17 +254,6 @@ export class Crew {
     const silence = `worker ${worker.id} has not answered for ${Math.round(silentMs)} ms and is ended`;
     this.#options.log.error('worker-hung', silence, { worker: worker.id });
     if (!(await worker.terminate())) this.#options.stuck(worker);
-  }
-
-  /** A fresh worker first, then the full one leaves: capacity never drops. */
-  async #recycle(worker: WorkerThread): Promise<void> {
-    if (this.#stopping || worker.leaving) return;
-    this.recycled += 1;
-    this.#options.log.warn('worker-full', `worker ${worker.id} is near its heap limit and is replaced`, {
-      worker: worker.id,
-    });
-    const came = await this.#bringUp(this.#spawn(this.#settings, worker.ownsUnixSockets));
-    if (came) void worker.leave(this.#settings.drainTimeoutMs);
   }
 }
 

@@ -17,21 +17,31 @@ interface Watched {
   reported: boolean;
 }
 
-export interface WatchdogReports {
-  hung(worker: WorkerThread, silentMs: number): void;
-  full(worker: WorkerThread): void;
+export type WatchedWorker = Pick<WorkerThread, 'vitals' | 'leaving' | 'age'>;
+
+export interface WatchdogReports<W> {
+  hung(worker: W, silentMs: number): void;
+  full(worker: W): void;
 }
 
 /** Finds workers that hang, or that are about to run out of heap, by what they show in shared memory. */
-export class Watchdog {
-  readonly #workers: ReadonlySet<WorkerThread>;
-  readonly #reports: WatchdogReports;
-  readonly #watched = new WeakMap<WorkerThread, Watched>();
+export class Watchdog<W extends WatchedWorker> {
+  readonly #workers: ReadonlySet<W>;
+  readonly #reports: WatchdogReports<W>;
+  readonly #watched = new WeakMap<W, Watched>();
   readonly #timer: NodeJS.Timeout;
   hangAfterMs: number;
-  #checkedAt = performance.now();
+  readonly #clock: () => number;
+  #checkedAt: number;
 
-  constructor(workers: ReadonlySet<WorkerThread>, hangAfterMs: number, reports: WatchdogReports) {
+  constructor(
+    workers: ReadonlySet<W>,
+    hangAfterMs: number,
+    reports: WatchdogReports<W>,
+    clock: () => number = () => performance.now(),
+  ) {
+    this.#clock = clock;
+    this.#checkedAt = clock();
     this.#workers = workers;
     this.#reports = reports;
     this.hangAfterMs = hangAfterMs;
@@ -43,7 +53,7 @@ export class Watchdog {
   }
 
   #check(): void {
-    const now = performance.now();
+    const now = this.#clock();
     // When this thread itself did not run (a paused machine, a stopped process), the others' silence means nothing.
     const excused = Math.max(0, now - this.#checkedAt - 2 * CHECK_MS);
     this.#checkedAt = now;

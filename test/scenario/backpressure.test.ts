@@ -87,7 +87,7 @@ for (const secure of [false, true]) {
       const { peak } = await gateway.report();
       const growth = peak - before.peak;
       const each = (growth - ALLOWANCE) / PEERS;
-      console.log("growth", growth/MEBIBYTE);
+      console.log('growth', growth / MEBIBYTE);
       assert.ok(each < BOUND, `the gateway grew by ${Math.round(growth / MEBIBYTE)} MiB for ${PEERS} slow peers`);
     } finally {
       for (const client of clients) client.destroy();
@@ -112,6 +112,7 @@ for (const secure of [false, true]) {
           client.send('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
         }
         await stalled(pouring);
+        console.log(pouring.map(({ written }) => written / MEBIBYTE).join(' '));
         assert.ok(pouring.every(({ written }) => written < SIZE));
       });
     });
@@ -129,6 +130,7 @@ for (const secure of [false, true]) {
             pouring.push(new Pouring(client, SIZE));
           }
           await stalled(pouring);
+          console.log(pouring.map(({ written }) => written / MEBIBYTE).join(' '));
           assert.ok(pouring.every(({ written }) => written < SIZE));
         },
       );
