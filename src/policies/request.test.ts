@@ -112,7 +112,9 @@ test('fields of the connection are nobody’s to set', () => {
     assert.equal(problemsOf(request, { headers: { rename: { 'x-a': name } } }).length, 1, name);
     assert.equal(problemsOf(request, { headers: { rename: { [name]: 'x-a' } } }).length, 1, name);
   }
-  assert.deepEqual(problemsOf(request, { headers: { set: { host: 'x' } } }), ['Set `hostHeader` of the upstream instead.']);
+  assert.deepEqual(problemsOf(request, { headers: { set: { host: 'x' } } }), [
+    'Set `hostHeader` of the upstream instead.',
+  ]);
   assert.equal(problemsOf(request, { headers: { set: { 'a b': 'x' } } }).length, 1);
 });
 

@@ -1,21 +1,22 @@
 import { errors, type GatewayError } from '../base/gateway-error.ts';
-import { fieldName, type HeaderBlock } from '../base/headers.ts';
-import { type BodySink, type BodySource, Chunk, type ResponseHead } from '../plan/call.ts';
+import { fieldName } from '../base/headers.ts';
+import { type BodySink, type BodySource, Chunk } from '../plan/call.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import type { BodyNeed, BodyTaker } from '../plan/policy.ts';
 import { Reply } from '../plan/reply.ts';
+import { Collector, GuardedTaker, type TakersOwner } from './takers.ts';
 
-/** Bodies by declared need: untouched bodies never come here; only limits, buffers and streams that a policy asked for. */
+/** Request bodies by declared need: limits, buffers and streams that a policy asked for. Untouched ones never come here. */
 
 const contentLength = fieldName('content-length');
 
 /** Holds a route's largest request body: at once where a length is declared, else while it streams. */
-export function limitBody(exchange: Exchange): GatewayError | null {
+export function limitBody(exchange: Exchange, owner: TakersOwner): GatewayError | null {
   const { body } = exchange;
   const { maxBody } = exchange.route;
   if (body === null || maxBody < 0) return null;
   if (body.size > maxBody) return errors.bodyTooLarge;
-  if (body.size < 0) exchange.body = new StreamedBody(body, (next) => limiter(next, maxBody));
+  if (body.size < 0) exchange.body = new StreamedBody(body, (next) => limiter(next, maxBody), owner);
   return null;
 }
 
@@ -46,10 +47,12 @@ class StreamedBody implements BodySource {
   readonly replayable = false;
   readonly #source: BodySource;
   readonly #wrap: (next: BodyTaker) => BodyTaker;
+  readonly #owner: TakersOwner;
 
-  constructor(source: BodySource, wrap: (next: BodyTaker) => BodyTaker) {
+  constructor(source: BodySource, wrap: (next: BodyTaker) => BodyTaker, owner: TakersOwner) {
     this.#source = source;
     this.#wrap = wrap;
+    this.#owner = owner;
   }
 
   get started(): boolean {
@@ -57,7 +60,14 @@ class StreamedBody implements BodySource {
   }
 
   start(sink: BodySink): void {
-    const taker = this.#wrap(sink);
+    let wrapped: BodyTaker;
+    try {
+      wrapped = this.#wrap(sink);
+    } catch (error) {
+      this.#owner.reportThrown(error);
+      return;
+    }
+    const taker = new GuardedTaker(wrapped, this.#owner);
     this.#source.start({
       takesFramed: false,
       passesContinue: sink.passesContinue,
@@ -101,34 +111,12 @@ export class BufferedBody implements BodySource {
   cancel(): void {}
 }
 
-/** Collects bytes up to a bound; past it `done` gets null once. */
-class Collector {
-  readonly #limit: number;
-  readonly #pieces: Buffer[] = [];
-  #length = 0;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  /** False: past the bound. */
-  add(chunk: Chunk): boolean {
-    this.#length += chunk.end - chunk.start;
-    if (this.#length > this.#limit) return false;
-    this.#pieces.push(Buffer.from(chunk.bytes.subarray(chunk.start, chunk.end)));
-    return true;
-  }
-
-  bytes(): Buffer {
-    return this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces, this.#length);
-  }
-}
-
-/** Lets the route's policies have the request body; answers undefined to go on, a reply, or what was thrown. */
+/** Lets the route's policies have the request body; answers undefined to go on, or a reply. */
 export function takeRequestBody(
   exchange: Exchange,
   needs: readonly BodyNeed[],
-  done: (outcome: Reply | undefined | Error) => void,
+  owner: TakersOwner,
+  done: (reply: Reply | undefined) => void,
 ): void {
   step(0);
 
@@ -138,7 +126,7 @@ export function takeRequestBody(
       const source = exchange.body;
       if (source === null) break;
       if ('stream' in need) {
-        exchange.body = new StreamedBody(source, (next) => need.stream(exchange, next));
+        exchange.body = new StreamedBody(source, (next) => need.stream(exchange, next), owner);
         // The length may change on the way.
         exchange.headers.remove(contentLength);
         continue;
@@ -152,17 +140,16 @@ export function takeRequestBody(
           done(Reply.refuse(outcome));
           return;
         }
-        Promise.try(() => need.run(exchange, outcome)).then(
-          (answer) => {
+        Promise.try(() => need.run(exchange, outcome))
+          .then((answer) => {
             if (answer instanceof Reply) {
               done(answer);
               return;
             }
             replaceBody(exchange, answer ?? outcome);
             step(i + 1);
-          },
-          (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
-        );
+          })
+          .catch((error: unknown) => owner.reportThrown(error));
       });
       return;
     }
@@ -197,78 +184,4 @@ function collect(source: BodySource, limit: number, done: (outcome: Buffer | Gat
       if (!over) done(error);
     },
   });
-}
-
-/** A response body's way through the route's policies. */
-export interface ResponseTakers {
-  readonly first: BodyTaker;
-}
-
-interface LastTaker {
-  sendData(chunk: Chunk): boolean;
-  abort(): void;
-}
-
-/**
- * Puts the route's policies between the upstream's body and the client. Lengths may change, so the body goes out chunked;
- * a whole-body policy that answers with a reply is too late for the status, and only its bytes count.
- */
-export function responseTakers(
-  exchange: Exchange,
-  head: ResponseHead,
-  needs: readonly BodyNeed[],
-  client: LastTaker,
-  complete: (trailers: HeaderBlock | null) => void,
-): ResponseTakers {
-  head.headers.remove(contentLength);
-  head.framing = 'chunked';
-  head.contentLength = -1;
-  let taker: BodyTaker = {
-    data(chunk) {
-      exchange.responseBytes += chunk.payload;
-      return client.sendData(chunk);
-    },
-    end: complete,
-    abort() {
-      client.abort();
-    },
-  };
-  for (let i = needs.length - 1; i >= 0; i--) {
-    const need = needs[i] as BodyNeed;
-    taker = 'stream' in need ? need.stream(exchange, taker) : bufferedTaker(exchange, need, taker);
-  }
-  return { first: taker };
-}
-
-function bufferedTaker(exchange: Exchange, need: Extract<BodyNeed, { buffer: number }>, next: BodyTaker): BodyTaker {
-  const collector = new Collector(need.buffer);
-  let over = false;
-  exchange.retained = true;
-  return {
-    data(chunk) {
-      if (!over && !collector.add(chunk)) {
-        over = true;
-        next.abort(errors.upstreamMalformed);
-      }
-      return true;
-    },
-    end(trailers) {
-      if (over) return;
-      const bytes = collector.bytes();
-      Promise.try(() => need.run(exchange, bytes)).then(
-        (answer) => {
-          const out = answer instanceof Buffer ? answer : bytes;
-          const chunk = new Chunk(out);
-          chunk.end = chunk.payload = out.length;
-          chunk.stable = true;
-          if (out.length > 0) next.data(chunk);
-          next.end(trailers);
-        },
-        () => next.abort(errors.internal),
-      );
-    },
-    abort(error) {
-      next.abort(error);
-    },
-  };
 }

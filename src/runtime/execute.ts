@@ -1,13 +1,18 @@
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import type { HeaderBlock } from '../base/headers.ts';
+import { fieldName } from '../base/headers.ts';
 import { Chunk, type ResponseHead, type Sink, type Tunnel, UpstreamCall } from '../plan/call.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import type { ResponseHook } from '../plan/policy.ts';
 import { Reply } from '../plan/reply.ts';
 import type { WorkerCell } from '../shared-memory/metrics.ts';
-import { limitBody, type ResponseTakers, responseTakers, takeRequestBody } from './body.ts';
+import { limitBody, takeRequestBody } from './body.ts';
 import type { LivePlan } from './holder.ts';
 import { renderReply } from './reply.ts';
+import { ResponseTakers } from './response-takers.ts';
+import { type TakersOwner, wantsAll } from './takers.ts';
+
+const contentLength = fieldName('content-length');
 
 /** The client's side of one exchange: an HTTP/1 connection, later an HTTP/2 stream. */
 export interface Responder {
@@ -42,7 +47,7 @@ interface Held {
  * One exchange on its way through its route: request hooks in phase order, the request body's takers, the dispatch chain,
  * and back as the outermost sink: response hooks, body takers, client. Exceptions are bugs and are caught here, once.
  */
-export class Execution implements Sink {
+export class Execution implements Sink, TakersOwner {
   readonly exchange: Exchange;
   readonly #responder: Responder;
   readonly #live: LivePlan;
@@ -51,6 +56,10 @@ export class Execution implements Sink {
   #headSent = false;
   #held: Held | null = null;
   #takers: ResponseTakers | null = null;
+  /** What a body policy made of the response: it goes out past those policies. */
+  #direct = false;
+  /** Response hooks that threw: the answer that says so does without them. */
+  #broken: ResponseHook[] | null = null;
 
   constructor(exchange: Exchange, responder: Responder, live: LivePlan, context: ExecutionContext) {
     this.exchange = exchange;
@@ -85,7 +94,7 @@ export class Execution implements Sink {
           const answer = (hooks[i] as (typeof hooks)[number]).run(exchange);
           if (answer === undefined) continue;
           if (answer instanceof Reply) this.reply(answer);
-          else this.#await(answer, (reply) => (reply === undefined ? this.#requestHooks(i + 1) : this.reply(reply)));
+          else this.#awaitHook(answer, i + 1);
           return;
         }
       }
@@ -96,9 +105,17 @@ export class Execution implements Sink {
     }
   }
 
+  #awaitHook(answer: Promise<Reply | undefined>, next: number): void {
+    this.#await(
+      answer,
+      (reply) => (reply === undefined ? this.#requestHooks(next) : this.reply(reply)),
+      (error) => this.#bug(error),
+    );
+  }
+
   #requestBody(): void {
     const { exchange } = this;
-    const refusal = limitBody(exchange);
+    const refusal = limitBody(exchange, this);
     if (refusal !== null) {
       this.fail(refusal);
       return;
@@ -108,11 +125,10 @@ export class Execution implements Sink {
       return;
     }
     exchange.retained = true;
-    takeRequestBody(exchange, exchange.route.requestBody, (reply) => {
+    takeRequestBody(exchange, exchange.route.requestBody, this, (reply) => {
       if (this.#finished) return;
       if (reply === undefined) this.#dispatch();
-      else if (reply instanceof Reply) this.reply(reply);
-      else this.#bug(reply);
+      else this.reply(reply);
     });
   }
 
@@ -134,19 +150,7 @@ export class Execution implements Sink {
 
   /** Answers from here; what the target is doing is dropped. */
   reply(reply: Reply): void {
-    if (this.#finished || this.#headSent) return;
-    const { exchange } = this;
-    if (reply.error !== null) exchange.error = reply.error;
-    this.#cancelCall();
-    const { head, body } = renderReply(reply, exchange);
-    this.#respond(head, 0, () => {
-      if (body.length > 0) {
-        const chunk = new Chunk(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
-        chunk.end = chunk.payload = body.length;
-        this.data(chunk);
-      }
-      this.end(null);
-    });
+    if (!this.#finished && !this.#headSent) this.#replace(reply, 0);
   }
 
   informational(head: ResponseHead): void {
@@ -164,7 +168,13 @@ export class Execution implements Sink {
       this.#held.bytes.push(Buffer.from(chunk.bytes.subarray(chunk.start, chunk.end)));
       return false;
     }
-    if (this.#takers !== null) return this.#takers.first.data(chunk);
+    if (this.#takers !== null) return this.#takers.data(chunk);
+    this.exchange.responseBytes += chunk.payload;
+    return this.#responder.sendData(chunk);
+  }
+
+  sendTaken(chunk: Chunk): boolean {
+    if (!this.#headSent) this.#sendHead();
     this.exchange.responseBytes += chunk.payload;
     return this.#responder.sendData(chunk);
   }
@@ -176,11 +186,30 @@ export class Execution implements Sink {
       this.#held.trailers = trailers === null ? null : trailers.clone();
       return;
     }
-    if (this.#takers !== null) {
-      this.#takers.first.end(trailers);
-      return;
-    }
+    if (this.#takers !== null) this.#takers.end(trailers);
+    else this.#complete(trailers);
+  }
+
+  endTaken(trailers: HeaderBlock | null): void {
+    if (!this.#headSent) this.#sendHead();
     this.#complete(trailers);
+  }
+
+  replaceTaken(reply: Reply): void {
+    this.#dropTakers(reply.error ?? errors.internal);
+    this.reply(reply);
+  }
+
+  reportThrown(error: unknown): void {
+    this.#bug(error);
+  }
+
+  #dropTakers(error: GatewayError): void {
+    const takers = this.#takers;
+    if (takers === null) return;
+    this.#takers = null;
+    this.#direct = true;
+    takers.abort(error);
   }
 
   upgrade(head: ResponseHead, tunnel: Tunnel): void {
@@ -199,7 +228,9 @@ export class Execution implements Sink {
     if (this.#finished) return;
     const { exchange } = this;
     exchange.error = error;
+    this.#dropTakers(error);
     if (this.#headSent || this.#held !== null) {
+      this.#cancelCall();
       this.finish();
       this.#responder.abort();
       return;
@@ -218,6 +249,7 @@ export class Execution implements Sink {
     const { exchange } = this;
     exchange.error = error;
     if (!this.#headSent) exchange.status = error.status;
+    this.#dropTakers(error);
     this.#cancelCall();
     this.finish();
   }
@@ -251,30 +283,52 @@ export class Execution implements Sink {
     exchange.response = head;
     if (hooks !== null) {
       for (let i = from; i < hooks.length; i++) {
+        const hook = hooks[i] as ResponseHook;
+        if (this.#broken?.includes(hook)) continue;
         let answer: ReturnType<ResponseHook['run']>;
         try {
-          answer = (hooks[i] as ResponseHook).run(exchange, head);
+          answer = hook.run(exchange, head);
         } catch (error) {
-          this.#bug(error);
+          this.#hookBroke(hook, error);
           return;
         }
         if (answer === undefined) continue;
         if (answer instanceof Reply) this.#replace(answer, i + 1);
-        else this.#holdFor(answer, head, i + 1, after);
+        else this.#holdFor(answer, hook, head, i + 1, after);
         return;
       }
     }
-    this.#headSent = true;
-    if (exchange.route.responseBody !== null && head.framing !== 'none') {
-      this.#takers = responseTakers(exchange, head, exchange.route.responseBody, this.#responder, (trailers) =>
-        this.#complete(trailers),
-      );
+    const needs = exchange.route.responseBody;
+    if (needs === null || this.#direct) {
+      this.#sendHead();
+    } else if (head.framing === 'none' || exchange.method === 'HEAD') {
+      // The length of what the policies would make of a body is not known (RFC 9110, 8.6).
+      head.headers.remove(contentLength);
+      this.#sendHead();
+    } else {
+      try {
+        this.#takers = new ResponseTakers(exchange, head, needs, this);
+      } catch (error) {
+        this.#direct = true;
+        this.#bug(error);
+        return;
+      }
+      if (!needs.some(wantsAll)) this.#sendHead();
     }
-    this.#responder.sendHead(exchange, head);
     after?.();
   }
 
-  /** A response hook put its own answer in the place of the response; the hooks behind it see that one. */
+  #sendHead(): void {
+    this.#headSent = true;
+    this.#responder.sendHead(this.exchange, this.exchange.response as ResponseHead);
+  }
+
+  #hookBroke(hook: ResponseHook, error: unknown): void {
+    this.#broken = [...(this.#broken ?? []), hook];
+    this.#bug(error);
+  }
+
+  /** An answer of our own, in the place of whatever there is; the response hooks from `from` on see it. */
   #replace(reply: Reply, from: number): void {
     const { exchange } = this;
     this.#cancelCall();
@@ -290,19 +344,26 @@ export class Execution implements Sink {
     });
   }
 
-  #holdFor(answer: Promise<Reply | undefined>, head: ResponseHead, from: number, after: (() => void) | null): void {
+  #holdFor(
+    answer: Promise<Reply | undefined>,
+    hook: ResponseHook,
+    head: ResponseHead,
+    from: number,
+    after: (() => void) | null,
+  ): void {
     const held: Held = { bytes: [], ended: false, trailers: null };
     this.#held = held;
     // The connection that received the head may serve the next response before the answer is there.
     head.headers = head.headers.clone();
-    this.#await(answer, (reply) => {
+    const go = (reply: Reply | undefined): void => {
       this.#held = null;
       if (reply !== undefined) {
         this.#replace(reply, from);
         return;
       }
       this.#respond(head, from, after);
-      if (!this.#headSent) return;
+      // Another answer may have taken its place, and what was held belongs to this one.
+      if (this.exchange.response !== head) return;
       for (const bytes of held.bytes) {
         const chunk = new Chunk(bytes);
         chunk.end = chunk.payload = bytes.length;
@@ -310,22 +371,20 @@ export class Execution implements Sink {
       }
       if (held.ended) this.end(held.trailers);
       else this.resume();
-    });
+    };
+    this.#await(answer, go, (error) => this.#hookBroke(hook, error));
   }
 
-  #await<T>(answer: Promise<T>, go: (value: T) => void): void {
+  #await<T>(answer: Promise<T>, go: (value: T) => void, broke: (error: unknown) => void): void {
     this.exchange.retained = true;
-    answer.then(
-      (value) => {
-        if (this.#finished) return;
-        try {
-          go(value);
-        } catch (error) {
-          this.#bug(error);
-        }
-      },
-      (error) => this.#bug(error),
-    );
+    answer.then((value) => {
+      if (this.#finished) return;
+      try {
+        go(value);
+      } catch (error) {
+        this.#bug(error);
+      }
+    }, broke);
   }
 
   #complete(trailers: HeaderBlock | null): void {

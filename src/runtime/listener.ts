@@ -2,7 +2,7 @@ import { lstatSync, renameSync } from 'node:fs';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { threadId } from 'node:worker_threads';
-import type { ListenerPlan, ListenerTls } from '../plan/plan.ts';
+import type { ListenerPlan } from '../plan/plan.ts';
 import { type ProxiedEndpoints, readProxyHeader } from '../semantics/proxy-protocol.ts';
 import { HANDSHAKE_TIMEOUT, TlsFront } from './tls-front.ts';
 
@@ -30,7 +30,7 @@ export class Listener {
     this.plan = plan;
     this.#accept = accept;
     this.#ticketKeys = ticketKeys;
-    this.#tls = this.#frontFor(plan.tls);
+    this.#tls = this.#frontFor(plan);
     // Half-open, or Node would answer a client's FIN with ours before the response is out.
     this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
       if (this.#early === null) this.#incoming(socket);
@@ -68,17 +68,21 @@ export class Listener {
 
   /** Makes ready what a further plan needs, so that `update` cannot fail. Throws as the constructor does. */
   prepare(plan: ListenerPlan): void {
-    this.#nextTls = this.#frontFor(plan.tls);
+    this.#nextTls = this.#frontFor(plan);
   }
 
   update(plan: ListenerPlan): void {
     this.plan = plan;
-    this.#tls = this.#nextTls?.settings === plan.tls ? this.#nextTls : this.#frontFor(plan.tls);
+    this.#tls = this.#nextTls?.settings === plan.tls ? this.#nextTls : this.#frontFor(plan);
     this.#nextTls = null;
   }
 
-  #frontFor(tls: ListenerTls | null): TlsFront | null {
+  #frontFor({ tls, proxyProtocol, path }: ListenerPlan): TlsFront | null {
     if (tls === null) return null;
+    // `#proxied` tells connections apart by their endpoints, and those of a Unix socket have none.
+    if (proxyProtocol && path !== null) {
+      throw new Error(`cannot listen on ${path}: a Unix socket takes TLS or the PROXY protocol, not both`);
+    }
     if (this.#tls !== null && isDeepStrictEqual(this.#tls.settings, tls)) return this.#tls;
     return new TlsFront(tls, this.#ticketKeys, (secure) =>
       this.#accept(secure, this.#proxied.get(endpointOf(secure)) ?? null, this),
@@ -155,4 +159,6 @@ function readHeader(socket: Socket, done: (endpoints: ProxiedEndpoints | null) =
   socket.on('close', stop);
   socket.on('end', end);
   socket.on('data', read);
+  // Accepted paused (`pauseOnConnect`): a listener alone does not start it.
+  socket.resume();
 }

@@ -68,8 +68,6 @@ export function openRaw(socket: Socket, owner: TransportOwner): Transport | null
 class RawTransport extends Transport {
   protected readonly handle: StreamHandle;
   protected readonly binding: StreamBinding;
-  /** TLS hands out what it has decrypted even when stopped. */
-  readonly #spills: boolean;
   #buffer: Buffer = shared;
   #next: Buffer = shared;
   #lent = 0;
@@ -85,7 +83,6 @@ class RawTransport extends Transport {
     super(socket, owner);
     this.handle = handle;
     this.binding = streams;
-    this.#spills = (socket as { encrypted?: boolean }).encrypted === true;
     // What the socket's own stream has read already (behind a PROXY header, with a TLS handshake) comes first.
     handle.readStop();
     this.#backlog = socket.readableLength > 0 ? (socket.read() as Buffer | null) : null;
@@ -102,6 +99,7 @@ class RawTransport extends Transport {
     const length = this.binding.streamBaseState[this.binding.kReadBytesOrError] as number;
     if (length === 0 || this.socket.destroyed) return undefined;
     if (!this.#reading) {
+      // TLS hands out what it has decrypted even when stopped.
       this.#keep(length);
       return undefined;
     }
@@ -112,8 +110,7 @@ class RawTransport extends Transport {
     } finally {
       leaveTurn();
     }
-    // What spills must not go into a buffer that somebody is writing from.
-    const next = this.#reading || !this.#spills ? this.#next : shared;
+    const next = this.#next;
     if (next === this.#buffer) return undefined;
     // Stopped means that somebody waits to write from it, a further pipelined body perhaps.
     if (this.#buffer !== shared && this.#idle && this.#reading) returnLarge(this.#buffer);
@@ -176,7 +173,7 @@ class RawTransport extends Transport {
   }
 
   useOwnBuffer(): void {
-    if (this.#next === shared && !this.#spills) this.#next = takeLarge();
+    if (this.#next === shared) this.#next = takeLarge();
   }
 
   useSharedBuffer(idle: boolean): void {
@@ -287,6 +284,9 @@ class SecureTransport extends RawTransport {
   protected override sendBytes(bytes: Uint8Array, ownership: Ownership, pooled: Buffer | null): void {
     this.#send({ data: bytes, ownership, pooled });
   }
+
+  /** It reads records of 16 KiB at most, and some even when stopped: a buffer of its own would not be filled, nor safe. */
+  override useOwnBuffer(): void {}
 
   /** TLS would say goodbye ahead of what waits. */
   protected override finish(): void {

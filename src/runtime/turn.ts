@@ -8,7 +8,9 @@ export interface Flushable {
 
 let depth = 0;
 let scheduled = false;
-let waiting: Flushable[] = [];
+/** Nearly every turn writes to one connection: that one needs no list. */
+let first: Flushable | null = null;
+const others: Flushable[] = [];
 
 export function enterTurn(): void {
   depth++;
@@ -16,23 +18,26 @@ export function enterTurn(): void {
 
 export function leaveTurn(): void {
   depth--;
-  if (depth === 0 && waiting.length > 0) flushWaiting();
+  if (depth === 0 && first !== null) flushAll();
 }
 
 /** Called once per connection and turn, when its first bytes wait. */
 export function flushLater(target: Flushable): void {
-  waiting.push(target);
+  if (first === null) first = target;
+  else others.push(target);
   if (depth === 0 && !scheduled) {
     scheduled = true;
-    queueMicrotask(flushWaiting);
+    queueMicrotask(flushAll);
   }
 }
 
-function flushWaiting(): void {
+/** A flush may end a connection and so cause further writes: those leave in the same go. */
+function flushAll(): void {
   scheduled = false;
-  while (waiting.length > 0) {
-    const now = waiting;
-    waiting = [];
-    for (const target of now) target.flush();
+  for (let target = first; target !== null; target = first) {
+    first = null;
+    target.flush();
+    for (let i = 0; i < others.length; i++) (others[i] as Flushable).flush();
+    if (others.length > 0) others.length = 0;
   }
 }

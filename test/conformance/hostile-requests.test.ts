@@ -15,7 +15,8 @@ import {
 } from '../support/raw.ts';
 import { type Runtime, startRuntime } from '../support/runtime.ts';
 import type { StrictRequest, StrictResponse } from '../support/strict-http.ts';
-import { type RequestCase, requestCases } from './hostile-requests.ts';
+import { requestCases } from './hostile-requests.ts';
+import type { RequestCase } from './request-case.ts';
 
 suite('hostile requests', { concurrency: false }, () => {
   let upstream: RawUpstream;

@@ -11,11 +11,11 @@ import { connectSecure, listenerTls, startSecureUpstream, upstreamTls } from '..
 const MEBIBYTE = 1_048_576;
 const PEERS = 40;
 /** More than the kernel takes for both connections of one transfer. */
-const SIZE = 32 * MEBIBYTE;
+const SIZE = 64 * MEBIBYTE;
 /** A read buffer, what waits to be written, and what TLS adds to both. */
-const BOUND = 0.75 * MEBIBYTE;
+const BOUND = MEBIBYTE;
 /** What the process takes for itself in the meantime. */
-const ALLOWANCE = 32 * MEBIBYTE;
+const ALLOWANCE = 48 * MEBIBYTE;
 
 /** Writes `size` bytes as they are taken; counts those that have left this process. */
 class Pouring {

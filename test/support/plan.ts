@@ -4,7 +4,7 @@ import { HostTable } from '../../src/plan/host-table.ts';
 import type { ConnectionLimits, ListenerPlan, Plan, Route } from '../../src/plan/plan.ts';
 import type { RouteTree } from '../../src/plan/route-tree.ts';
 import type { Endpoint, UpstreamOptions } from '../../src/plan/upstream.ts';
-import { AddressSet } from '../../src/semantics/cidr.ts';
+import { AddressSet, parseNetwork } from '../../src/semantics/cidr.ts';
 
 /** Plans made by hand, for tests of the runtime that want no configuration in between. */
 
@@ -120,4 +120,15 @@ function endpointOf(text: string): Endpoint {
     basePath: url.pathname === '/' ? '' : url.pathname,
     weight: 1,
   };
+}
+
+/** `addressSet('10.0.0.0/8')` */
+export function addressSet(...networks: readonly string[]): AddressSet {
+  return new AddressSet(
+    networks.map((text) => {
+      const parsed = parseNetwork(text);
+      if (!parsed.ok) throw new Error(`${text}: ${parsed.message}`);
+      return parsed.value;
+    }),
+  );
 }

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { readRequest, readResponse, type StrictRequest, type StrictResponse } from './strict-http.ts';
 
 /** Bounds waits that would otherwise hang; no measure of speed. */
-const PATIENCE_MS = Number(process.env.SLUICE_PATIENCE ?? 15_000);
+const PATIENCE_MS = 15_000;
 
 /** One end of a connection that says and records exact bytes. */
 export class RawPeer {

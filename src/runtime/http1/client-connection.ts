@@ -407,7 +407,7 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
     const stash = this.#stash;
     this.#stash = null;
     if (stash !== null) this.#consume(stash, 0, stash.length);
-    else if (this.#ended) this.#close();
+    else if (this.#ended || this.#host.draining) this.#close();
     if (!this.#closing) this.transport.resume();
   }
 

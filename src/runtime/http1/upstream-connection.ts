@@ -59,6 +59,8 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
   #requestSent = true;
   #startedAt = 0;
   #headMilliseconds = -1;
+  /** When the head of this very turn came; a response that came whole ended then too, and needs no clock of its own. */
+  #headAt = 0;
   #totalAt = Number.POSITIVE_INFINITY;
   #paused = false;
   #switched = false;
@@ -181,13 +183,15 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
       return;
     }
     this.#answered = true;
-    if (this.#stash === null) {
+    const stash = this.#stash;
+    if (stash === null) {
       this.#consume(bytes, 0, length);
-      return;
+    } else {
+      this.#stash = null;
+      const all = Buffer.concat([stash, bytes.subarray(0, length)]);
+      this.#consume(all, 0, all.length);
     }
-    const all = Buffer.concat([this.#stash, bytes.subarray(0, length)]);
-    this.#stash = null;
-    this.#consume(all, 0, all.length);
+    this.#headAt = 0;
   }
 
   #consume(bytes: Buffer, from: number, end: number): void {
@@ -230,6 +234,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
     }
     this.#headSeen = true;
     const now = performance.now();
+    this.#headAt = now;
     this.#headMilliseconds = now - this.#startedAt;
     if (call.exchange !== null) call.exchange.upstreamHeadAt = now;
     let framing: Framing = 'close';
@@ -347,7 +352,9 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
     this.#sink = null;
     this.#stash = null;
     call.runner = null;
-    if (call.exchange !== null) call.exchange.upstreamEndedAt = performance.now();
+    if (call.exchange !== null) {
+      call.exchange.upstreamEndedAt = this.#headAt > 0 ? this.#headAt : performance.now();
+    }
     this.#pool.callEnded(call, this.#headMilliseconds, error);
   }
 
