@@ -1,70 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { freePort, until } from '../harness.ts';
-import { startBlackHole } from '../support/black-hole.ts';
-import {
-  answering,
-  connectRaw,
-  OK,
-  type RawPeer,
-  type RawUpstream,
-  readRequests,
-  startRawUpstream,
-} from '../support/raw.ts';
-import { type Runtime, type RuntimeOptions, startRuntime } from '../support/runtime.ts';
+import { answering, OK, type RawPeer, readRequests } from '../support/raw.ts';
+import { startRuntime } from '../support/runtime.ts';
+import { ask, clients, connectionsOf, GET, stage } from '../support/stage.ts';
 
 /** Connections to upstreams: how many there are, how long they live, and who gets one. */
-
-const GET = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';
-
-interface Stage extends AsyncDisposable {
-  readonly runtime: Runtime;
-  readonly upstreams: readonly RawUpstream[];
-}
-
-/** A gateway before upstreams that answer, or do what `onConnection` says. */
-async function stage(
-  upstreamOptions: RuntimeOptions['upstreamOptions'],
-  count = 1,
-  onConnection: (peer: RawPeer, index: number) => void = answering(() => OK),
-): Promise<Stage> {
-  const upstreams: RawUpstream[] = [];
-  for (let i = 0; i < count; i++) upstreams.push(await startRawUpstream(onConnection));
-  const runtime = await startRuntime({
-    upstreams: upstreams.map(({ url }) => url),
-    upstreamOptions: upstreamOptions ?? {},
-  });
-  return {
-    runtime,
-    upstreams,
-    async [Symbol.asyncDispose]() {
-      runtime.stop();
-      for (const upstream of upstreams) await upstream.close();
-    },
-  };
-}
-
-async function clients(runtime: Runtime, count: number): Promise<RawPeer[]> {
-  return await Promise.all(Array.from({ length: count }, () => connectRaw(runtime.port)));
-}
-
-/** Asks once on a fresh connection. */
-async function ask(
-  port: number,
-  request = GET,
-): Promise<{ status: number; code: string | undefined; retryAfter: string | undefined }> {
-  const client = await connectRaw(port);
-  client.send(request);
-  const answer = await client.response();
-  client.destroy();
-  const problem = answer.field('content-type') === 'application/problem+json';
-  const code = problem ? (JSON.parse(answer.body.toString()) as { code: string }).code : undefined;
-  return { status: answer.status, code, retryAfter: answer.field('retry-after') };
-}
-
-function connectionsOf({ upstreams }: Stage): number[] {
-  return upstreams.map(({ connections }) => connections.length);
-}
 
 describe('reuse', () => {
   test('one connection serves one request after another, of different clients', async () => {
@@ -203,62 +144,5 @@ describe('bounds', () => {
     await using it = await stage({ maxConnections: 1 }, 3, silent);
     for (const client of await clients(it.runtime, 3)) client.send(GET);
     await until('each has one', () => connectionsOf(it).every((count) => count === 1));
-  });
-});
-
-describe('endpoints', () => {
-  test('share the calls', async () => {
-    await using it = await stage({}, 2);
-    for (let i = 0; i < 10; i++) await ask(it.runtime.port);
-    const counts = it.upstreams.map(
-      ({ connections }) => readRequests(connections[0]?.bytes ?? Buffer.alloc(0)).requests.length,
-    );
-    assert.deepEqual(counts, [5, 5]);
-  });
-
-  test('that refuse leave their calls to the next, bodies included', async () => {
-    await using it = await stage({}, 1);
-    const dead = await Promise.all([freePort(), freePort()]);
-    const urls = [...dead.map((port) => `http://127.0.0.1:${port}`), it.upstreams[0]?.url as string];
-    using runtime = await startRuntime({ upstreams: urls });
-    const post = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello';
-    for (let i = 0; i < 6; i++) assert.equal((await ask(runtime.port, post)).status, 200);
-    const received = readRequests(it.upstreams[0]?.connections[0]?.bytes as Buffer).requests;
-    assert.deepEqual(
-      received.map(({ body }) => body.toString()),
-      Array(6).fill('hello'),
-    );
-  });
-
-  test('all down: 502', async () => {
-    const urls = await Promise.all([freePort(), freePort()].map(async (port) => `http://127.0.0.1:${await port}`));
-    using runtime = await startRuntime({ upstreams: urls });
-    const answer = await ask(runtime.port);
-    assert.deepEqual([answer.status, answer.code], [502, 'upstream_connect_failed']);
-  });
-
-  test('names are resolved, and a name that is unknown is 502', async () => {
-    await using it = await stage({});
-    using known = await startRuntime({ upstreams: `http://localhost:${it.upstreams[0]?.port}` });
-    assert.equal((await ask(known.port)).status, 200);
-    using unknown = await startRuntime({ upstreams: 'http://nobody.invalid' });
-    assert.equal((await ask(unknown.port)).code, 'upstream_connect_failed');
-  });
-
-  test('that leave a connection unanswered: the next one in time, 504 without one', async () => {
-    const hole = await startBlackHole();
-    try {
-      await using it = await stage({});
-      using beside = await startRuntime({
-        upstreams: [hole.url, it.upstreams[0]?.url as string],
-        upstreamOptions: { connectTimeout: 200 },
-      });
-      for (let i = 0; i < 4; i++) assert.equal((await ask(beside.port)).status, 200);
-      using alone = await startRuntime({ upstreams: hole.url, upstreamOptions: { connectTimeout: 200 } });
-      const answer = await ask(alone.port);
-      assert.deepEqual([answer.status, answer.code], [504, 'upstream_connect_timeout']);
-    } finally {
-      hole.close();
-    }
   });
 });

@@ -14,9 +14,9 @@ import { listenerTls, upstreamTls } from '../support/tls.ts';
 
 const MEBIBYTE = 1_048_576;
 /** The design's 1 GiB at a size for every run. */
-const SIZE = (process.env.SOAK === undefined ? 64 : 1_024) * MEBIBYTE;
+const SIZE = (process.env.SOAK === undefined ? 96 : 1_024) * MEBIBYTE;
 /** What a transfer may add to the resident set; a body held in memory would add its size. */
-const GROWTH = 40 * MEBIBYTE;
+const GROWTH = 64 * MEBIBYTE;
 const PIECE = randomBytes(MEBIBYTE);
 
 type Write = (piece: Buffer) => boolean;

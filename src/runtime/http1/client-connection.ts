@@ -35,7 +35,7 @@ type Coding = (typeof coding)[keyof typeof coding];
 
 /** An unread request body up to this size is read and dropped to keep the connection; past it closing is cheaper. */
 const MAX_DISCARD = 65_536;
-/** Bytes of further requests that may wait while one is answered. */
+/** Bytes of a body that nobody takes yet, or of further requests, that may wait. */
 const MAX_AHEAD = 65_536;
 /** How long the rest of a client's bytes is read after the last answer, so that a reset does not take it (RFC 9112, 9.6). */
 const LINGER = 1_000;
@@ -131,8 +131,9 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
         this.#begin(head);
       } else if (this.#body !== null && !this.#body.complete) {
         if (!this.#body.flowing) {
+          // Read on for a while: only so does a client that leaves show.
           this.#keep(bytes, at, end);
-          this.transport.pause();
+          if (end - at > MAX_AHEAD) this.transport.pause();
           break;
         }
         at = this.#readBody(this.#body, bytes, at, end);
