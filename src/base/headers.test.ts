@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
-import { type FieldName, fieldName, HeaderBlock, hashByte, prepareName } from './headers.ts';
+import { FieldLines, type FieldName, fieldName, HeaderBlock, hashByte, prepareName } from './headers.ts';
 
 type Line = readonly [text: string, hop?: boolean];
 
@@ -270,4 +270,30 @@ test('any sequence of changes does what a list would do', () => {
     },
   );
   fc.assert(property, { numRuns: 500, seed: 9110 });
+});
+
+test('prepared lines behave like added ones', () => {
+  const [one, two] = [fieldName('x-one'), fieldName('x-two')];
+  const lines = new FieldLines([
+    [one, '1'],
+    [two, '2'],
+  ]);
+  const block = HeaderBlock.of([['x-three', '3']]);
+  block.addLines(lines);
+  assert.equal(block.serialize(), 'x-one: 1\r\nx-two: 2\r\nx-three: 3\r\n');
+  const copy = block.clone();
+  assert.equal(block.get(two), '2');
+  block.set(one, 'changed');
+  assert.equal(block.get(one), 'changed');
+  assert.deepEqual(block.serialize().split('\r\n').sort(), ['', 'x-one: changed', 'x-three: 3', 'x-two: 2']);
+  assert.equal(copy.get(one), '1', 'a copy keeps its own');
+  copy.addLines(new FieldLines([[one, 'again']]));
+  assert.equal(copy.getAll(one), '1, again');
+  const seen: string[] = [];
+  copy.forEach((name, value) => {
+    seen.push(`${name}=${value}`);
+  });
+  assert.deepEqual(seen.sort(), ['x-one=1', 'x-one=again', 'x-three=3', 'x-two=2']);
+  copy.reset('');
+  assert.equal(copy.serialize(), '');
 });

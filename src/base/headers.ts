@@ -45,6 +45,28 @@ export function prepareName(lower: string): FieldName {
   return { lower, hash, prefix: `${lower}: ` };
 }
 
+/** Lines made once and added to many sections, such as what every request of a connection says about its client. */
+export class FieldLines {
+  readonly names: readonly FieldName[];
+  readonly values: readonly string[];
+  readonly text: string;
+
+  /** The same duty on the values as for `HeaderBlock.set`. */
+  constructor(fields: readonly (readonly [FieldName, string])[]) {
+    this.names = fields.map(([name]) => name);
+    this.values = fields.map(([, value]) => value);
+    this.text = fields.map(([name, value]) => name.prefix + value + CR_LF).join('');
+  }
+
+  has(name: FieldName): boolean {
+    for (let i = 0; i < this.names.length; i++) {
+      const own = this.names[i] as FieldName;
+      if (own.hash === name.hash && own.lower === name.lower) return true;
+    }
+    return false;
+  }
+}
+
 export class HeaderBlock {
   /** The received text (latin1), to which the offsets refer. */
   text = '';
@@ -55,6 +77,8 @@ export class HeaderBlock {
   #flags: number[] = [];
   /** One bit for each received name's hash: most questions are about names that are not there. */
   #present = 0;
+  /** Prepared lines, for as long as nobody asks for one of them by name. */
+  #lines: FieldLines | null = null;
   /** Added lines. A count of our own, since setting an array's length is a call into the engine. */
   #added = 0;
   #addedNames: FieldName[] = [];
@@ -65,6 +89,7 @@ export class HeaderBlock {
     this.text = text;
     this.count = 0;
     this.#present = 0;
+    this.#lines = null;
     this.#added = 0;
   }
 
@@ -128,6 +153,12 @@ export class HeaderBlock {
     this.#addedValues[j] = value;
   }
 
+  /** Adds prepared lines, whatever is there already. */
+  addLines(lines: FieldLines): void {
+    this.#dissolveLines();
+    this.#lines = lines;
+  }
+
   remove(name: FieldName): void {
     for (let i = this.#indexOf(name, 0); i >= 0; i = this.#indexOf(name, i + 1)) this.#flags[i] = REMOVED;
     for (let j = this.#addedIndexOf(name, 0); j >= 0; j = this.#addedIndexOf(name, j)) {
@@ -151,6 +182,7 @@ export class HeaderBlock {
       const at = i * 4;
       visit(this.text.slice(this.#spans[at], this.#spans[at + 1]).toLowerCase(), this.#value(i));
     }
+    this.#dissolveLines();
     for (let i = 0; i < this.#added; i++) {
       visit((this.#addedNames[i] as FieldName).lower, this.#addedValues[i] as string);
     }
@@ -176,6 +208,7 @@ export class HeaderBlock {
       } while (i < count && flags[i] === LIVE && spans[i * 4] === end);
       out += this.text.slice(start, end);
     }
+    if (this.#lines !== null) out += this.#lines.text;
     for (let j = 0; j < this.#added; j++) {
       out += (this.#addedNames[j] as FieldName).prefix + (this.#addedValues[j] as string) + CR_LF;
     }
@@ -191,6 +224,7 @@ export class HeaderBlock {
     copy.#hashes = this.#hashes.slice(0, this.count);
     copy.#flags = this.#flags.slice(0, this.count);
     copy.#present = this.#present;
+    copy.#lines = this.#lines;
     copy.#added = this.#added;
     copy.#addedNames = this.#addedNames.slice(0, this.#added);
     copy.#addedValues = this.#addedValues.slice(0, this.#added);
@@ -214,7 +248,15 @@ export class HeaderBlock {
     return -1;
   }
 
+  #dissolveLines(): void {
+    const lines = this.#lines;
+    if (lines === null) return;
+    this.#lines = null;
+    for (let i = 0; i < lines.names.length; i++) this.add(lines.names[i] as FieldName, lines.values[i] as string);
+  }
+
   #addedIndexOf(name: FieldName, from: number): number {
+    if (this.#lines?.has(name)) this.#dissolveLines();
     const { lower } = name;
     for (let j = from; j < this.#added; j++) if ((this.#addedNames[j] as FieldName).lower === lower) return j;
     return -1;

@@ -5,7 +5,7 @@ import type { Gateway } from '../plan/host-table.ts';
 import type { Plan, Route } from '../plan/plan.ts';
 import { RouteMatch } from '../plan/route-tree.ts';
 import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
-import { stateClient } from '../semantics/forwarded.ts';
+import { clientLines, dropStatements } from '../semantics/forwarded.ts';
 import { normalizeTarget, Target } from '../semantics/url.ts';
 import { type CheckedConfig, NOWHERE } from './check.ts';
 import type { CheckedRoute } from './check-routes.ts';
@@ -178,7 +178,8 @@ export class Explainer {
     exchange.host = host;
     exchange.clientAddress = client;
     const { xForwarded, forwarded } = this.#plan.forwarding;
-    stateClient(exchange.headers, '', client, scheme, host, xForwarded, forwarded);
+    dropStatements(exchange.headers);
+    exchange.headers.addLines(clientLines('', client, scheme, host, xForwarded, forwarded));
     return exchange;
   }
 

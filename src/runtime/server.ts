@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { errors, type GatewayError } from '../base/gateway-error.ts';
-import { fieldName } from '../base/headers.ts';
+import { type FieldLines, fieldName } from '../base/headers.ts';
 import { Exchange, type Peer } from '../plan/exchange.ts';
 import type { ConnectionLimits, ListenerPlan, Plan, Route } from '../plan/plan.ts';
 import { RouteMatch, type RouteTree } from '../plan/route-tree.ts';
 import { canonicalAddress } from '../semantics/cidr.ts';
-import { clientThroughProxies, stateClient } from '../semantics/forwarded.ts';
+import { clientLines, clientThroughProxies, dropStatements } from '../semantics/forwarded.ts';
 import type { ProxiedEndpoints } from '../semantics/proxy-protocol.ts';
 import { normalizeTarget, Target } from '../semantics/url.ts';
 import type { WorkerCell } from '../shared-memory/metrics.ts';
@@ -216,7 +216,8 @@ export class Server implements ConnectionHost, ExecutionContext {
     exchange.upgrade = head.upgrade;
     exchange.expectContinue = head.expectContinue;
     exchange.takesTrailers = head.takesTrailers;
-    stateClient(head.headers, chain, peer.address, scheme, host, plan.forwarding.xForwarded, plan.forwarding.forwarded);
+    dropStatements(head.headers);
+    head.headers.addLines(this.#statements(connection, plan, chain, scheme, host));
 
     const parsed = this.#target;
     if (refusal === null && !normalizeTarget(target, parsed)) refusal = errors.ambiguousPath;
@@ -231,6 +232,26 @@ export class Server implements ConnectionHost, ExecutionContext {
     if (refusal === null) execution.start();
     else execution.refuse(refusal);
     return execution;
+  }
+
+  /** What the upstream hears about the client: the same for all requests of a connection that name the same host. */
+  #statements(
+    connection: ClientConnection,
+    plan: Plan,
+    chain: string,
+    scheme: 'http' | 'https',
+    host: string,
+  ): FieldLines {
+    const { address, trusted } = connection.peer;
+    const { xForwarded, forwarded } = plan.forwarding;
+    if (trusted) return clientLines(chain, address, scheme, host, xForwarded, forwarded);
+    let { statements } = connection;
+    if (statements === null || statements.host !== host || statements.forwarding !== plan.forwarding) {
+      const lines = clientLines('', address, scheme, host, xForwarded, forwarded);
+      statements = { host, forwarding: plan.forwarding, lines };
+      connection.statements = statements;
+    }
+    return statements.lines;
   }
 
   #find(tree: RouteTree, exchange: Exchange): Route | null {

@@ -4,11 +4,12 @@ import fc from 'fast-check';
 import { HeaderBlock } from '../base/headers.ts';
 import { AddressSet, parseNetwork } from './cidr.ts';
 import {
+  clientLines,
   clientThroughProxies,
+  dropStatements,
   type ForwardingSource,
   forwardedValue,
   parseForwarded,
-  stateClient,
 } from './forwarded.ts';
 
 const trusted = new AddressSet(
@@ -121,7 +122,8 @@ test('which field counts', () => {
 
 function stated(fields: Fields, ...rest: [string, string, 'http' | 'https', string, boolean, boolean]): string {
   const headers = HeaderBlock.of(fields);
-  stateClient(headers, ...rest);
+  dropStatements(headers);
+  headers.addLines(clientLines(...rest));
   return headers.serialize();
 }
 
@@ -136,8 +138,8 @@ test('the upstream hears our statements and nobody else’s', () => {
   ];
   assert.equal(
     stated(spoofed, '', '192.0.2.1', 'http', 'shop.example:8080', true, true),
-    'accept: */*\r\nx-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: shop.example:8080\r\n' +
-      'x-forwarded-port: 8080\r\nforwarded: for=192.0.2.1;host="shop.example:8080";proto=http\r\n',
+    'x-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: shop.example:8080\r\n' +
+      'x-forwarded-port: 8080\r\nforwarded: for=192.0.2.1;host="shop.example:8080";proto=http\r\naccept: */*\r\n',
   );
   assert.equal(stated(spoofed, '', '192.0.2.1', 'http', 'a', false, false), 'accept: */*\r\n');
   assert.equal(

@@ -1,4 +1,4 @@
-import { fieldName, type HeaderBlock } from '../base/headers.ts';
+import { FieldLines, type FieldName, fieldName, type HeaderBlock } from '../base/headers.ts';
 import { type AddressSet, canonicalAddress } from './cidr.ts';
 
 /**
@@ -213,31 +213,35 @@ function isBlank(text: string, at: number): boolean {
   return code === 32 || code === 9;
 }
 
+/** Takes away what a request says about its client: none of it crosses as it came. */
+export function dropStatements(headers: HeaderBlock): void {
+  for (let i = 0; i < clientStatements.length; i++) headers.remove(clientStatements[i] as FieldName);
+}
+
 /**
- * Replaces the statements about the client by ours, in the forms that the upstream is to have. Of what a trusted peer
- * said only the part goes on that trusted proxies vouch for, so the first address is the client however it is read.
+ * Our statements about the client, in the forms that the upstream is to have. Of what a trusted peer said only the part
+ * goes on that trusted proxies vouch for, so the first address is the client however it is read.
  *
  * @param chain `ClientView.chain`; empty for an untrusted peer
  * @param peerAddress empty when unknown, as behind a Unix socket
  */
-export function stateClient(
-  headers: HeaderBlock,
+export function clientLines(
   chain: string,
   peerAddress: string,
   scheme: 'http' | 'https',
   host: string,
   xForwarded: boolean,
   rfc7239: boolean,
-): void {
-  for (const name of clientStatements) headers.remove(name);
+): FieldLines {
+  const fields: [FieldName, string][] = [];
   const peer = peerAddress === '' ? UNKNOWN : peerAddress;
   if (xForwarded) {
-    headers.add(xForwardedFor, chain === '' ? peer : `${chain}, ${peer}`);
-    headers.add(xForwardedProto, scheme);
-    if (host !== '') headers.add(xForwardedHost, host);
-    headers.add(xForwardedPort, portOf(host, scheme));
+    fields.push([xForwardedFor, chain === '' ? peer : `${chain}, ${peer}`], [xForwardedProto, scheme]);
+    if (host !== '') fields.push([xForwardedHost, host]);
+    fields.push([xForwardedPort, portOf(host, scheme)]);
   }
-  if (rfc7239) headers.add(forwarded, forwardedValue(chain, peer, scheme, host));
+  if (rfc7239) fields.push([forwarded, forwardedValue(chain, peer, scheme, host)]);
+  return new FieldLines(fields);
 }
 
 /** `for="[2001:db8::1]";host="shop.example:8443";proto=https, for=10.0.0.1` */

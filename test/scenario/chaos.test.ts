@@ -77,8 +77,11 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   } else if (manner === 'die-inside') {
     response.write(content.subarray(0, content.length >> 1), () => request.socket.destroy());
   } else {
+    // In one packet with the response: bytes that come after the next request would pass for its answer (RFC 9112, 9.3).
+    request.socket.cork();
     response.end(content);
     if (manner === 'babble') request.socket.write('HTTP/1.1 200 OK\r\nx-id: nobody\r\ncontent-length: 6\r\n\r\npoison');
+    request.socket.uncork();
   }
 }
 
@@ -123,7 +126,7 @@ class Client {
 
   #request(): { asked: Asked; bytes: Buffer } {
     const manner = manners[this.#below(manners.length)] as string;
-    const size = this.#below(8) === 0 ? this.#below(400_000) : this.#below(3_000);
+    const size = manner !== 'babble' && this.#below(8) === 0 ? this.#below(400_000) : this.#below(3_000);
     const method = this.#below(2) === 0 ? 'GET' : 'POST';
     const asked = { id: `${this.#name}-${this.#count++}`, method, manner, size };
     const head = `${method} /${manner}/${asked.id}/${size} HTTP/1.1\r\nhost: a\r\n`;

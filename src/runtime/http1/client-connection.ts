@@ -1,10 +1,10 @@
 import { errors, type GatewayError } from '../../base/gateway-error.ts';
-import type { HeaderBlock } from '../../base/headers.ts';
+import type { FieldLines, HeaderBlock } from '../../base/headers.ts';
 import { fieldName } from '../../base/headers.ts';
 import { statusLine } from '../../base/status.ts';
 import { Chunk, type ResponseHead, type Tunnel } from '../../plan/call.ts';
 import type { Exchange, Peer } from '../../plan/exchange.ts';
-import type { ConnectionLimits } from '../../plan/plan.ts';
+import type { ConnectionLimits, Forwarding } from '../../plan/plan.ts';
 import type { Execution, Responder } from '../execute.ts';
 import { dateValue, rawProblem } from '../reply.ts';
 import { Deadline, wheel } from '../timers.ts';
@@ -54,6 +54,8 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
   readonly peer: Peer;
   readonly transport: Transport;
   served = 0;
+  /** For the server: what the last request's upstream heard about this client, for as long as it stays true. */
+  statements: { readonly host: string; readonly forwarding: Forwarding; readonly lines: FieldLines } | null = null;
   readonly #host: ConnectionHost;
   #wait: Wait = wait.none;
   #head: MessageHead | null = null;
