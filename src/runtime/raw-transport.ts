@@ -78,6 +78,7 @@ class RawTransport extends Transport {
   /** Bytes, and perhaps the end, that came before reading began or although it was stopped. */
   #backlog: Buffer | null;
   #endWaits = false;
+  #replaying = false;
 
   constructor(socket: Socket, owner: TransportOwner, handle: StreamHandle, streams: StreamBinding) {
     super(socket, owner);
@@ -133,7 +134,7 @@ class RawTransport extends Transport {
     this.#reading = false;
     this.handle.readStop();
     if (length !== UV_EOF) {
-      this.socket.destroy(Object.assign(new Error(`read failed (${length})`), { errno: length }));
+      this.socket.destroy(Object.assign(new Error(`reading failed (${length})`), { errno: length }));
       return;
     }
     // TLS knows two ends, its own and that of the connection below it.
@@ -152,19 +153,23 @@ class RawTransport extends Transport {
   resume(): void {
     if (this.#reading || this.#ended || this.closed) return;
     this.#reading = true;
+    // Whoever takes what had waited may stop and go on meanwhile.
+    if (this.#replaying) return;
     if (this.#backlog !== null || this.#endWaits) {
       this.#replay();
       if (!this.#reading || this.socket.destroyed) return;
     }
     const error = this.handle.readStart();
-    if (error !== 0) this.socket.destroy();
+    if (error !== 0) this.socket.destroy(Object.assign(new Error(`reading failed (${error})`), { errno: error }));
   }
 
   #replay(): void {
     const backlog = this.#backlog;
     this.#backlog = null;
+    this.#replaying = true;
     enterTurn();
     if (backlog !== null) this.owner.onBytes(backlog, backlog.length);
+    this.#replaying = false;
     if (this.#endWaits && this.#reading && !this.socket.destroyed) {
       this.#endWaits = false;
       this.#over(UV_EOF);
@@ -251,7 +256,7 @@ class RawTransport extends Transport {
   }
 
   protected writeFailed(error: number): void {
-    this.socket.destroy(Object.assign(new Error(`write failed (${error})`), { errno: error }));
+    this.socket.destroy(Object.assign(new Error(`writing failed (${error})`), { errno: error }));
   }
 }
 

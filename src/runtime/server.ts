@@ -159,7 +159,8 @@ export class Server implements ConnectionHost, ExecutionContext {
 
   #accept(socket: Socket, proxied: ProxiedEndpoints | null, listener: Listener): void {
     const plan = this.#plan;
-    if (this.#connections.size >= plan.limits.maxConnections) {
+    // A socket that is gone already would never tell that it closes.
+    if (socket.destroyed || this.#connections.size >= plan.limits.maxConnections) {
       socket.destroy();
       return;
     }

@@ -1,111 +1,17 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { until as untilFor } from '../../test/harness.ts';
-import { connectPair, type Link, links } from '../../test/support/sockets.ts';
-import { Chunk } from '../plan/call.ts';
-import { openTransport } from './open-transport.ts';
-import type { Transport, TransportOwner } from './transport.ts';
+import { links } from '../../test/support/sockets.ts';
+import { chunkOf, close, open, pump, receive, sha256, until } from '../../test/support/transports.ts';
 import { enterTurn, leaveTurn } from './turn.ts';
 
-const until = (what: string, probe: () => boolean): Promise<boolean> => untilFor(what, probe, 10_000);
 const MEBIBYTE = 1_048_576;
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
-
-/** Remembers what a transport tells its owner; `onBytes` can be replaced to act on bytes as they come. */
-class Recorder implements TransportOwner {
-  readonly hash = createHash('sha256');
-  received = 0;
-  ended = 0;
-  drains = 0;
-  closed: (Error | null)[] = [];
-  take: (bytes: Buffer, length: number) => void = (bytes, length) => this.count(bytes, length);
-  drained: () => void = () => undefined;
-
-  count(bytes: Buffer, length: number): void {
-    assert.equal(this.closed.length + this.ended, 0, 'bytes after the end');
-    this.received += length;
-    this.hash.update(bytes.subarray(0, length));
-  }
-
-  onBytes(bytes: Buffer, length: number): void {
-    this.take(bytes, length);
-  }
-  onEnd(): void {
-    this.ended++;
-  }
-  onDrain(): void {
-    this.drains++;
-    this.drained();
-  }
-  onClose(error: Error | null): void {
-    this.closed.push(error);
-  }
-}
-
-interface Opened {
-  readonly transport: Transport;
-  readonly owner: Recorder;
-  readonly peer: Socket;
-}
-
-async function open(link: Link, raw: boolean): Promise<Opened> {
-  const { ours, peer } = await connectPair(link);
-  peer.on('error', () => undefined);
-  const owner = new Recorder();
-  return { transport: openTransport(ours, owner, raw), owner, peer };
-}
-
-function chunkOf(bytes: Buffer, stable: boolean): Chunk {
-  const chunk = new Chunk(bytes);
-  chunk.end = chunk.payload = bytes.length;
-  chunk.stable = stable;
-  return chunk;
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
-/** Everything that the peer receives, once it has that many bytes. */
-async function receive(peer: Socket, length: number): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  let total = 0;
-  peer.on('data', (piece: Buffer) => {
-    pieces.push(piece);
-    total += piece.length;
-  });
-  peer.resume();
-  await until(`${length} bytes arrive`, () => total >= length);
-  return Buffer.concat(pieces);
-}
-
-/** Writes all of `bytes` in pieces, never on after a `false`, as a relay does. */
-function pump({ transport, owner }: Opened, bytes: Buffer, piece: number, stable: boolean): void {
-  let at = 0;
-  owner.drained = () => {
-    while (at < bytes.length) {
-      const next = bytes.subarray(at, Math.min(at + piece, bytes.length));
-      at += next.length;
-      if (!transport.writeChunk(chunkOf(next, stable))) return;
-    }
-  };
-  enterTurn();
-  owner.drained();
-  leaveTurn();
-}
-
-async function close({ transport, peer }: Opened): Promise<void> {
-  transport.destroy();
-  peer.destroy();
-  if (!transport.closed) await once(transport.socket, 'close');
-}
 
 for (const raw of [true, false]) {
   for (const link of links) {
@@ -254,6 +160,24 @@ for (const raw of [true, false]) {
         await until('all is relayed', () => total === body.length);
         assert.equal(hash.digest('hex'), sha256(body));
         await Promise.all([close(from), close(to)]);
+      });
+
+      test('may be stopped and started while it hands out what had waited', async () => {
+        const opened = await open(link, raw);
+        const { transport, owner, peer } = opened;
+        const body = randomBytes(300_000);
+        owner.take = (bytes, length) => {
+          owner.count(bytes, length);
+          transport.pause();
+          if (owner.received % 3 === 0) setImmediate(() => transport.resume());
+          else transport.resume();
+        };
+        transport.resume();
+        peer.write(body);
+        await until('all of it is read', () => owner.received === body.length);
+        assert.equal(owner.hash.digest('hex'), sha256(body));
+        assert.equal(owner.closed.length, 0);
+        await close(opened);
       });
 
       test('a peer that ends its side still gets what is written, then the end', async () => {
