@@ -8,7 +8,7 @@ import type { Template } from './template.ts';
 /** Changes of header fields, of requests and responses alike: `remove`, `rename`, `set`, `add`, done in this order. */
 
 /** Who frames a message decides over these (RFC 9110, 7.6.1; RFC 9112, 6): the codec, and never a rule. */
-const FRAMING = new Set([
+export const framingFields: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
   'expect',
@@ -29,7 +29,7 @@ export function nameProblem(name: string, direction: Direction): { message: stri
   if (!HEADER_NAME.test(name)) {
     return { message: 'this is not the name of a header', remedy: 'Use letters, digits and `-`, such as `x-tenant`.' };
   }
-  if (FRAMING.has(lower)) {
+  if (framingFields.has(lower)) {
     return {
       message: `\`${lower}\` belongs to the connection, not to the message`,
       remedy: 'Leave it to the gateway.',

@@ -4,6 +4,7 @@ import { fieldName, HeaderBlock } from '../base/headers.ts';
 import { type BodySource, type Chunk, type ResponseHead, type Sink, type Tunnel, UpstreamCall } from '../plan/call.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import { type HandlerUpstream, UpstreamError } from '../plan/handler.ts';
+import { framingFields } from '../plan/header-edits.ts';
 import type { Upstream } from '../plan/upstream.ts';
 import { BufferedBody } from './body.ts';
 import { copyOf, StreamedSource } from './handler-body.ts';
@@ -12,19 +13,7 @@ import { copyOf, StreamedSource } from './handler-body.ts';
 const READ_AHEAD = 64 * 1024;
 
 /** What frames a message or belongs to one connection; the pool writes its own (RFC 9110, 7.6.1). */
-export const connectionFields: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+export const connectionFields: ReadonlySet<string> = new Set([...framingFields, 'host']);
 
 /** Calls of one handler run: they end with it, whoever still reads them. */
 export class OpenCalls {
