@@ -197,12 +197,21 @@ export async function startRawUpstream(onConnection?: (peer: RawPeer, index: num
     connections.push(peer);
     onConnection?.(peer, connections.length - 1);
   });
+  return await listening(server, 'http', connections);
+}
+
+/** The server on a free port, as what it recorded. */
+export async function listening(
+  server: Server,
+  scheme: 'http' | 'https',
+  connections: RawPeer[],
+): Promise<RawUpstream> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
     port,
-    url: `http://127.0.0.1:${port}`,
+    url: `${scheme}://127.0.0.1:${port}`,
     server,
     connections,
     async close() {

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { ListenerTls } from '../../src/plan/plan.ts';
 import type { UpstreamTls } from '../../src/plan/upstream.ts';
 import type { KeyPair } from './certificates.ts';
-import { RawPeer, type RawUpstream } from './raw.ts';
+import { listening, RawPeer, type RawUpstream } from './raw.ts';
 
 /** Both ends of TLS connections that say exact bytes, and the settings of both in plans. */
 
@@ -38,20 +38,7 @@ export async function startSecureUpstream(
   });
   // What clients that refuse this server do to the handshake is their test's business.
   server.on('tlsClientError', () => undefined);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  return {
-    port,
-    url: `https://127.0.0.1:${port}`,
-    server,
-    connections,
-    async close() {
-      server.close();
-      for (const peer of connections) peer.destroy();
-      await once(server, 'close');
-    },
-  };
+  return await listening(server, 'https', connections);
 }
 
 export function listenerTls(pairs: readonly KeyPair[], overrides: Partial<ListenerTls> = {}): ListenerTls {
