@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { z } from 'zod';
+import { conditionFunctions } from '../src/plan/condition-names.ts';
 import type { PolicyModule } from '../src/plan/policy.ts';
 import { templateNames } from '../src/plan/template-values.ts';
 import { registry } from '../src/policies/registry.ts';
@@ -37,7 +38,8 @@ interface Row {
 }
 
 export function policyReference(): string {
-  const index = registry.map(({ name, summary }) => `- [\`${name}\`](#${name.toLowerCase()}): ${summary}`);
+  const policies = registry.policies.filter(({ isInternal }) => isInternal === undefined);
+  const index = policies.map(({ name, summary }) => `- [\`${name}\`](#${name.toLowerCase()}): ${summary}`);
   return [
     '# Policies',
     '',
@@ -56,7 +58,23 @@ export function policyReference(): string {
     '',
     templateNames.map((name) => `\`{${name}}\``).join(', '),
     '',
-    ...registry.flatMap(sectionOf),
+    'Header fields that some place of the configuration fills from `identity` are nobody else’s: what clients send in them is',
+    'removed on every route, public ones too, in every spelling that a service may take for the same (`X_User_Id`), trailers',
+    'included.',
+    '',
+    '## Conditions',
+    '',
+    'A condition is [CEL](https://cel.dev) over the same names, without braces, and every value is text, decoded:',
+    "`identity.id == path.id || 'admin' in identity.roles`. `identity.scopes`, `roles` and `groups` are lists, `identity.claims` is",
+    "what the token says. A name that is no word stands in brackets: `header['x-tenant']`. It is checked at load that the names",
+    'exist and the types fit. What is missing is an error, and an error denies: `has(identity.consumer)` and',
+    "`'x-tenant' in header` ask first. Claims that are numbers compare with any number, and count with `1.0`.",
+    '',
+    `There are ${conditionFunctions.map((name) => `\`${name}\``).join(', ')}. The pattern of \`matches\` is written out, fits`,
+    'anywhere unless `^` and `$` say otherwise, and knows neither look-around nor back-references (RE2). Quantifiers are not',
+    'nested, there is no clock, and text of more than 8192 characters is an error: no condition takes long.',
+    '',
+    ...policies.flatMap(sectionOf),
   ].join('\n');
 }
 

@@ -16,6 +16,7 @@ export {
   type Sink,
   UpstreamCall,
 } from './plan/call.ts';
+export type { Condition } from './plan/condition.ts';
 export type { Exchange, Identity, Peer, Slot } from './plan/exchange.ts';
 export {
   duration,

@@ -1,7 +1,10 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { deserialize } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
+import { WorkerFeeds } from './compile/feeds.ts';
+import { type OpenIdentifier, openIdentifier } from './compile/open-identifier.ts';
 import { PlanBuilder, type PlanPorts } from './compile/plan-builder.ts';
+import type { AuthEntryDocument } from './compile/plan-document.ts';
 import { Resources } from './compile/resources.ts';
 import { importHandler } from './compile/user-handlers.ts';
 import { importPolicy } from './compile/user-policies.ts';
@@ -12,6 +15,7 @@ import { registry } from './policies/registry.ts';
 import { handlerDispatch } from './runtime/handler.ts';
 import { UpstreamPool } from './runtime/pool.ts';
 import { Server, type ServerState } from './runtime/server.ts';
+import { PooledService } from './runtime/service.ts';
 import { ControlCell, startHeartbeat } from './shared-memory/control.ts';
 import { WorkerCell } from './shared-memory/metrics.ts';
 import type { FromWorker, PlanParcel, Refusal, ToWorker, WorkerBoot } from './supervisor/messages.ts';
@@ -54,9 +58,21 @@ const prepared = new Map<number, Plan>();
 let abandoned = 0;
 let leaving = false;
 
+const feeds = new WorkerFeeds((question) => say({ kind: 'feedQuestion', question }));
+const identifiers = new Resources<AuthEntryDocument, OpenIdentifier>((entry) =>
+  openIdentifier(entry, registry, {
+    feeds,
+    log: sinks.standard,
+    problem: log,
+    service: (options) => new PooledService(options),
+  }),
+);
+
 const ports: PlanPorts = {
   registry,
   upstreams,
+  identifiers,
+  feeds,
   policy: importPolicy,
   handler: async (file, upstream) =>
     handlerDispatch(await importHandler(file), {
@@ -184,6 +200,15 @@ parentPort?.on('message', (message: ToWorker) => {
       break;
     case 'ticketKeys':
       server.setTicketKeys(Buffer.from(message.keys));
+      break;
+    case 'feed':
+      feeds.receive(message.news);
+      break;
+    case 'feedAnswered':
+      feeds.answered(message.id);
+      break;
+    case 'feedOver':
+      feeds.forget(message.owner);
       break;
     case 'reopenLogs':
       sinks.reopen();

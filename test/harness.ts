@@ -1,10 +1,10 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -140,9 +140,11 @@ export class Gateway {
   }
 
   /** With the token of this gateway. */
-  async admin(method: 'GET' | 'POST', path: string): Promise<{ status: number; body: unknown }> {
-    const headers = { authorization: `Bearer ${this.token}` };
-    const response = await fetch(`${this.adminUrl}${path}`, { method, headers });
+  async admin(method: 'GET' | 'POST', path: string, body?: object): Promise<{ status: number; body: unknown }> {
+    const headers: Record<string, string> = { authorization: `Bearer ${this.token}` };
+    if (body !== undefined) headers['content-type'] = 'application/json';
+    const payload = body === undefined ? null : JSON.stringify(body);
+    const response = await fetch(`${this.adminUrl}${path}`, { method, headers, body: payload });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.includes('json') ?? false;
     return { status: response.status, body: isJson ? JSON.parse(text) : text };
@@ -207,9 +209,18 @@ export async function startGateway(configText: string, options: GatewayOptions =
     .filter(([key]) => !new RegExp(`^${key}:`, 'm').test(configText))
     .map(([key, value]) => `${key}: ${value}\n`)
     .join('');
-  for (const [path, text] of Object.entries(options.files ?? {})) writeFileSync(join(directory, path), text);
+  for (const [path, text] of Object.entries(options.files ?? {})) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    writeFileSync(join(directory, path), text);
+  }
   if (like === undefined) writeFileSync(join(directory, 'sluice.yaml'), preamble + configText);
   const gateway = new Gateway(directory, port, adminPort, preamble, options);
-  if (options.wait !== false) await gateway.untilReady();
+  if (options.wait === false) return gateway;
+  try {
+    await gateway.untilReady();
+  } catch (error) {
+    await gateway.stop();
+    throw error;
+  }
   return gateway;
 }

@@ -119,7 +119,8 @@ class OpenLoop {
         // a timer's grain is the generator's affair, not the gateway's.
         for (const target = Math.floor((elapsed * this.options.perSecond) / 1000); due < target; due++) {
           this.sent++;
-          const connection = this.idle.pop();
+          // The one that has rested longest: a connection that is never asked anything is closed, and rightly so.
+          const connection = this.idle.shift();
           if (connection) connection.ask(this.nextRequest(), now);
           else this.waiting.push(now);
         }

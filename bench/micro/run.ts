@@ -1,5 +1,7 @@
+import { access } from './access.ts';
 import { kept, type Micro, measure } from './harness.ts';
 import { headers } from './headers.ts';
+import { jwts } from './jwt.ts';
 import { parse } from './parse.ts';
 import { routes } from './routes.ts';
 
@@ -9,6 +11,8 @@ const GROUPS: ReadonlyMap<string, readonly Micro[]> = new Map([
   ['parse', parse],
   ['routes', routes],
   ['headers', headers],
+  ['access', access],
+  ['jwt', jwts],
 ]);
 
 const group = GROUPS.get(process.argv[2] ?? '');

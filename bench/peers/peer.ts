@@ -109,10 +109,15 @@ interface ShortAnswer {
 }
 
 /** One request on a connection of its own. */
-export function ask(origin: string, path: string): Promise<ShortAnswer> {
+export function ask(
+  origin: string,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<ShortAnswer> {
   const request = origin.startsWith('https:') ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
-    const asking = request(origin + path, { agent: false, rejectUnauthorized: false, timeout: 2_000 }, (response) => {
+    const options = { agent: false, rejectUnauthorized: false, timeout: 2_000, headers };
+    const asking = request(origin + path, options, (response) => {
       let body = '';
       response.setEncoding('utf8').on('data', (text: string) => {
         body += text;
@@ -129,12 +134,17 @@ export function ask(origin: string, path: string): Promise<ShortAnswer> {
 const START_PATIENCE_MS = 20_000;
 
 /** Waits for a 200 from the path; an early end of the process, or none in time, is an error that quotes its output. */
-export async function untilReady(started: Started, origin: string, path: string): Promise<void> {
+export async function untilReady(
+  started: Started,
+  origin: string,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const deadline = Date.now() + START_PATIENCE_MS;
   let last = 'nothing';
   while (started.running && Date.now() < deadline) {
     try {
-      const answer = await ask(origin, path);
+      const answer = await ask(origin, path, headers);
       if (answer.status === 200) return;
       last = `status ${answer.status}`;
     } catch (error) {

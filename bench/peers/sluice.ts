@@ -1,6 +1,7 @@
 import { existsSync, renameSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { freePort, NODE, PROJECT, Started } from '../harness/process.ts';
+import type { Tokens } from '../harness/tokens.ts';
 import {
   GENERATION_PATH,
   makeDirectory,
@@ -45,6 +46,7 @@ function writeConfig(path: string, port: number, adminPort: number, scene: Scene
     adminPort,
     upstreamPort: scene.upstreamPort,
     routes: routes(scene, generation),
+    more: '',
   });
   renameSync(next, path);
 }
@@ -75,6 +77,30 @@ export const sluice: Peer = {
     return running;
   },
 };
+
+/** With tokens, an identity header and the access log on standard output. */
+export function sluiceWithTokens({ publicKey, issuer, audience, first }: Tokens): Peer {
+  return {
+    name: 'sluice',
+    async start(scene) {
+      const entry = requireEntry();
+      const port = await freePort();
+      const adminPort = await freePort();
+      const path = join(makeDirectory(scene, `sluice-jwt-${port}`), 'sluice.yaml');
+      writeTemplate(path, 'sluice.yaml', {
+        listen: `127.0.0.1:${port}`,
+        adminPort,
+        upstreamPort: scene.upstreamPort,
+        routes: '\n  /*: { to: service, auth: caller, request: { headers: { set: { x-user-id: "{identity.id}" } } } }',
+        more: `auth: { caller: { jwt: { issuer: "${issuer}", audience: ${audience}, publicKey: "\${file:${publicKey}}" } } }\ndefaults: { accessLog: true }`,
+      });
+      const started = new Started('sluice', scene.core, NODE, [entry, 'start', '-c', path]);
+      const running = new RunningPeer('sluice', started, port, false);
+      await untilReady(started, running.origin, '/', { authorization: `Bearer ${first}` });
+      return running;
+    },
+  };
+}
 
 /** Wall time of `sluice check` on the scene's configuration, in milliseconds. */
 export async function timeCheck(scene: Scene): Promise<number> {

@@ -1,3 +1,4 @@
+import { jwt } from './jwt.ts';
 import { latency } from './latency.ts';
 import { memory } from './memory.ts';
 import { micro } from './micro.ts';
@@ -10,4 +11,15 @@ import { tls } from './tls.ts';
 import { uploads } from './uploads.ts';
 
 /** All questions, in the order in which they are asked and reported. */
-export const QUESTIONS: readonly Question[] = [plain, tls, responses, uploads, routes, latency, memory, reload, micro];
+export const QUESTIONS: readonly Question[] = [
+  plain,
+  tls,
+  jwt,
+  responses,
+  uploads,
+  routes,
+  latency,
+  memory,
+  reload,
+  micro,
+];

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { startIdentityProvider } from './identity-provider.ts';
 import { startServices } from './services.ts';
@@ -66,8 +66,20 @@ try {
     `curl -i -X OPTIONS -H 'Origin: https://shop.example' -H 'Access-Control-Request-Method: GET' ${gateway}/v1/catalog/items`,
   );
   show(
-    'who may: a caller with a token, by scope and subject',
+    'who calls, and may they: user 42 sees user 42, with a scope and a condition; the service sees x-user-id, not the token',
     `curl -i -H "Authorization: Bearer $TOKEN" ${gateway}/v1/users/42`,
+    `curl -i -H "Authorization: Bearer $TOKEN" ${gateway}/v1/users/7`,
+    `curl -i ${gateway}/v1/users/42`,
+    `curl -i -H "Authorization: Bearer $TOKEN.." ${gateway}/v1/users/42`,
+  );
+  show(
+    'a partner with an API key, or a customer with a token: either way in',
+    `curl -i -H "x-api-key: ${readFileSync(join(here, 'keys/acme'), 'utf8').trim()}" ${gateway}/v1/orders/7`,
+  );
+  show(
+    'keys for partners, made and withdrawn while the gateway runs',
+    'npx sluice keys create --consumer acme -c examples/shop/sluice.yaml',
+    'npx sluice keys list -c examples/shop/sluice.yaml',
   );
   show(
     'what would happen, and why, offline',

@@ -15,10 +15,16 @@ export function callAdmin(
   token: string,
   method: 'GET' | 'POST',
   path: string,
+  body?: unknown,
 ): Promise<AdminAnswer> {
   const host = reachable(settings.host ?? '127.0.0.1');
   const where = settings.path === null ? { host, port: settings.port } : { socketPath: settings.path };
   const headers: Record<string, string> = { authorization: `Bearer ${token}`, accept: 'application/json' };
+  const payload = body === undefined ? null : JSON.stringify(body);
+  if (payload !== null) {
+    headers['content-type'] = 'application/json';
+    headers['content-length'] = String(Buffer.byteLength(payload));
+  }
   // Whatever name leads there: the other side accepts its own names only, and this is one of them.
   if (settings.path !== null || isIP(host) === 0) headers.host = 'localhost';
   return new Promise((resolve, reject) => {
@@ -28,7 +34,7 @@ export function callAdmin(
     });
     sent.once('timeout', () => sent.destroy(new Error(`no answer within ${PATIENCE_MS / 1000} s`)));
     sent.once('error', reject);
-    sent.end();
+    sent.end(payload);
   });
 }
 

@@ -29,6 +29,8 @@ function controls(overrides: Partial<Controls> = {}): Controls & { reloads: numb
     handOver: () => {
       made.drains += 1;
     },
+    keys: () => null,
+    revocations: () => null,
     token: () => TOKEN,
     hosts: () => ['gateway.internal'],
     ...overrides,

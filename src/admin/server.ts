@@ -1,10 +1,15 @@
 import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { KeyDesk } from '../supervisor/keys.ts';
 import type { ReloadOutcome } from '../supervisor/reloader.ts';
+import type { RevocationDesk } from '../supervisor/revocations.ts';
 import type { AdminSettings } from '../supervisor/settings.ts';
 import type { Status } from '../supervisor/status.ts';
 import { acceptsHost } from './host-check.ts';
+import { addKeyRoutes } from './keys.ts';
+import { refuse, starting } from './refusal.ts';
+import { addRevocationRoutes } from './revocations.ts';
 import { carriesToken } from './token.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -20,6 +25,8 @@ export interface Controls {
   drain(): void;
   /** Another process serves the same addresses: finish, and leave the admin address to it. */
   handOver(): void;
+  keys(): KeyDesk | null;
+  revocations(): RevocationDesk | null;
   /** Null: there is no place to keep a token, so nothing that needs one is on offer. */
   token(): string | null;
   /** Names, beside addresses and this machine's own, by which the API may be called. */
@@ -91,6 +98,8 @@ export function buildAdmin(controls: Controls): FastifyInstance {
     reply.raw.once('finish', () => controls.handOver());
     return reply.code(202).send({ status: 'handing over' });
   });
+  addKeyRoutes(app, guarded, () => controls.keys());
+  addRevocationRoutes(app, guarded, () => controls.revocations());
   return app;
 }
 
@@ -101,14 +110,6 @@ async function requireToken(request: FastifyRequest, reply: FastifyReply, contro
   if (carriesToken(request.headers.authorization, token)) return undefined;
   reply.header('www-authenticate', 'Bearer realm="sluice admin"');
   return refuse(reply, 401, 'token_required', 'This needs the admin token');
-}
-
-function starting(reply: FastifyReply): FastifyReply {
-  return refuse(reply, 503, 'starting', 'The gateway is still starting');
-}
-
-function refuse(reply: FastifyReply, status: number, code: string, title: string): FastifyReply {
-  return reply.code(status).type('application/problem+json').send({ type: 'about:blank', title, status, code });
 }
 
 /** A socket file that nobody answers on is left over from a process that was killed. */

@@ -4,6 +4,8 @@
  * few substrings of the received text instead of a copy of every field (measured: `npm run bench micro headers`).
  */
 
+import type { LookAlikes } from './look-alikes.ts';
+
 const CR_LF = '\r\n';
 /** Field flags. `HOP` fields are readable, but belong to one connection and are never forwarded (RFC 9110, 7.6.1). */
 const LIVE = 0;
@@ -161,12 +163,19 @@ export class HeaderBlock {
 
   remove(name: FieldName): void {
     for (let i = this.#indexOf(name, 0); i >= 0; i = this.#indexOf(name, i + 1)) this.#flags[i] = REMOVED;
-    for (let j = this.#addedIndexOf(name, 0); j >= 0; j = this.#addedIndexOf(name, j)) {
-      this.#added--;
-      for (let k = j; k < this.#added; k++) {
-        this.#addedNames[k] = this.#addedNames[k + 1] as FieldName;
-        this.#addedValues[k] = this.#addedValues[k + 1] as string;
-      }
+    for (let j = this.#addedIndexOf(name, 0); j >= 0; j = this.#addedIndexOf(name, j)) this.#removeAdded(j);
+  }
+
+  /** Removes every field whose name is covered. Prepared lines are our own word and stay. */
+  removeCovered(names: LookAlikes): void {
+    const spans = this.#spans;
+    for (let i = 0; i < this.count; i++) {
+      const at = i * 4;
+      if (names.covers(this.text, spans[at] as number, spans[at + 1] as number)) this.#flags[i] = REMOVED;
+    }
+    for (let j = this.#added - 1; j >= 0; j--) {
+      const { lower } = this.#addedNames[j] as FieldName;
+      if (names.covers(lower, 0, lower.length)) this.#removeAdded(j);
     }
   }
 
@@ -260,6 +269,14 @@ export class HeaderBlock {
     const { lower } = name;
     for (let j = from; j < this.#added; j++) if ((this.#addedNames[j] as FieldName).lower === lower) return j;
     return -1;
+  }
+
+  #removeAdded(j: number): void {
+    this.#added--;
+    for (let k = j; k < this.#added; k++) {
+      this.#addedNames[k] = this.#addedNames[k + 1] as FieldName;
+      this.#addedValues[k] = this.#addedValues[k + 1] as string;
+    }
   }
 
   #value(i: number): string {

@@ -5,7 +5,12 @@ import { readAdminSettings } from './admin-settings.ts';
 import { CommandError } from './outcome.ts';
 
 /** Asks the running gateway that a configuration describes, with the token that it keeps beside it. */
-export async function askGateway(files: string[], method: 'GET' | 'POST', path: string): Promise<AdminAnswer> {
+export async function askGateway(
+  files: string[],
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<AdminAnswer> {
   const { admin, stateDir } = await readAdminSettings(files);
   if (admin === null) throw new CommandError('this configuration has `admin: false`, so there is nobody to ask');
   const state = new StateDirectory(stateDir);
@@ -15,7 +20,7 @@ export async function askGateway(files: string[], method: 'GET' | 'POST', path: 
   }
   let answer: AdminAnswer;
   try {
-    answer = await callAdmin(admin, token, method, path);
+    answer = await callAdmin(admin, token, method, path, body);
   } catch (error) {
     const why = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
     throw new CommandError(`no gateway answers at ${formatAdminAddress(admin)} (${why}): does it run?`);

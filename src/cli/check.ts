@@ -27,7 +27,7 @@ async function check(options: CheckOptions): Promise<void> {
     print(renderProblemsJson(problems));
     return;
   }
-  if (options.print && loaded.complete) print(printConfig(loaded, documentSchema([...registry, ...userPolicies])));
+  if (options.print && loaded.complete) print(printConfig(loaded, documentSchema(registry, userPolicies)));
   // Beside a printed configuration, which may be on its way to a file, problems are for the person who reads along.
   const stream = options.print ? process.stderr : process.stdout;
   if (problems.length > 0) stream.write(`${renderProblems(problems, loaded.sources, { color: wantsColor(stream) })}\n`);

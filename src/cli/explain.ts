@@ -1,18 +1,22 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { checkConfig } from '../compile/check.ts';
 import { Explainer, type ExplainRequest } from '../compile/explain.ts';
+import type { AssumedCaller } from '../compile/explain-caller.ts';
 import { renderExplanation } from '../compile/explain-text.ts';
 import { loadConfig } from '../config/load.ts';
 import { renderProblems } from '../config/render.ts';
 import { registry } from '../policies/registry.ts';
+import { parseCaller } from './assumed-caller.ts';
 import { type ConfigOptions, configFiles, withConfig, withJson } from './options.ts';
-import { CommandError, print, printJson, wantsColor } from './outcome.ts';
+import { CommandError, ExitCode, print, printJson, wantsColor } from './outcome.ts';
 
 type Field = readonly [name: string, value: string];
 
 interface ExplainOptions extends ConfigOptions {
   readonly header?: Field[];
   readonly client?: string;
+  readonly as?: AssumedCaller;
+  readonly anonymous?: boolean;
 }
 
 /** RFC 9110, 5.6.2. */
@@ -24,10 +28,15 @@ export function define(command: Command): void {
     .argument('<url>', 'absolute, or a path')
     .option('-H, --header <field>', 'a header field, `name: value`; repeat for more', collectField)
     .option('--client <address>', 'address of the client')
+    .option('--as <caller>', 'who calls: `id=42,scopes=users:read,roles=admin,claims.tier=gold`, or JSON', parseAs)
+    .option('--anonymous', 'nobody has identified')
     .action(explain);
 }
 
 async function explain(method: string, url: string, options: ExplainOptions): Promise<void> {
+  if (options.as !== undefined && options.anonymous === true) {
+    throw new CommandError('`--as` and `--anonymous` exclude each other', ExitCode.usage);
+  }
   const loaded = await loadConfig(configFiles(options), { env: process.env });
   const checked = await checkConfig(loaded, { registry });
   const explainer = await Explainer.of(checked, registry);
@@ -41,6 +50,7 @@ async function explain(method: string, url: string, options: ExplainOptions): Pr
     url,
     headers: options.header ?? [],
     ...(options.client !== undefined && { client: options.client }),
+    caller: options.as ?? (options.anonymous === true ? 'anonymous' : 'unknown'),
   };
   const explanation = explainer.explain(request);
   if (options.json) printJson(explanation);
@@ -50,6 +60,14 @@ async function explain(method: string, url: string, options: ExplainOptions): Pr
 function parseMethod(method: string): string {
   if (!TOKEN.test(method)) throw new InvalidArgumentError('A method is a word such as GET.');
   return method.toUpperCase();
+}
+
+function parseAs(text: string): AssumedCaller {
+  try {
+    return parseCaller(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function collectField(text: string, before: Field[] | undefined): Field[] {

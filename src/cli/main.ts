@@ -15,6 +15,8 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
   status: { summary: 'how the running gateway is', load: () => import('./status.ts') },
   reload: { summary: 'read the configuration again; a failure changes nothing', load: () => import('./reload.ts') },
   drain: { summary: 'stop in an orderly way, finishing what is under way', load: () => import('./drain.ts') },
+  keys: { summary: 'make, list, rotate, revoke and import API keys', load: () => import('./keys.ts') },
+  revoke: { summary: 'withdraw tokens, subjects, keys and consumers', load: () => import('./revoke.ts') },
   schema: { summary: 'print the JSON Schema of the configuration, for editors', load: () => import('./schema.ts') },
   init: { summary: 'write a small configuration to start from', load: () => import('./init.ts') },
 };

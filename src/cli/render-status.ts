@@ -1,4 +1,5 @@
 import type { Status } from '../supervisor/status.ts';
+import { table } from './table.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -24,6 +25,7 @@ export function renderStatus(status: Status): string {
       `workers replaced: ${replaced.map(([reason, count]) => `${count} ${reason.replaceAll('_', ' ')}`).join(', ')}`,
     );
   }
+  if (status.records !== null) lines.push(describeStore(status.records));
   lines.push(
     '',
     table(
@@ -83,16 +85,10 @@ export function renderStatus(status: Status): string {
   return lines.join('\n');
 }
 
-/** Columns as wide as their widest cell; numbers to the right. */
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
-  const numeric = head.map((_, column) => rows.length > 0 && rows.every((row) => /^[\d.<]/.test(row[column] ?? '')));
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) => (numeric[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
-      .join('  ')
-      .trimEnd();
-  return [head, ...rows].map(line).join('\n');
+function describeStore({ kind, failure, since }: NonNullable<Status['records']>): string {
+  if (failure === null) return `keys and revocations: ${kind}`;
+  const when = new Date(since).toISOString();
+  return `keys and revocations: ${kind}, out of reach since ${when}: ${failure}\n  The last known ones are in force, changes are refused.`;
 }
 
 function milliseconds(value: number): string {

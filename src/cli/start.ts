@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import { callAdmin } from '../admin/client.ts';
 import { type Controls, openAdmin } from '../admin/server.ts';
 import { METRICS_CONTENT_TYPE, renderMetrics } from '../observability/metrics.ts';
+import { registry } from '../policies/registry.ts';
+import { openRecords } from '../stores/open.ts';
 import { runConfigJob } from '../supervisor/config-job.ts';
 import { ProcessLog } from '../supervisor/process-log.ts';
 import { RecentTraffic } from '../supervisor/recent.ts';
@@ -47,6 +49,8 @@ async function start(options: StartOptions): Promise<void> {
     reload: async () => (await supervisor?.reload('api')) ?? null,
     drain: () => void supervisor?.stop('admin API'),
     handOver: () => void supervisor?.handOver(),
+    keys: () => supervisor?.background?.keys ?? null,
+    revocations: () => supervisor?.background?.revocations ?? null,
     token: () => supervisor?.token ?? null,
     hosts: () => supervisor?.config.settings.admin?.hosts ?? [],
   };
@@ -62,6 +66,8 @@ async function start(options: StartOptions): Promise<void> {
         const color = planVersion === 1 && wantsColor(process.stderr);
         return runConfigJob({ files, env: { ...process.env }, series, version: planVersion, color }, threadEnv);
       },
+      registry,
+      openRecords,
       admin: {
         open: (settings) => openAdmin(settings, controls),
         isOurs: async (settings, token) =>

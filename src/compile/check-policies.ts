@@ -3,9 +3,11 @@ import type { Fact, Hooks, PolicyModule, RouteFacts } from '../plan/policy.ts';
 import { unwrittenFacts } from './chain.ts';
 import type { CheckContext } from './check-context.ts';
 import type { CheckedRoute } from './check-routes.ts';
+import { noFeeds } from './feeds.ts';
 import { valueAt } from './inherit.ts';
 import type { GatewayDocument, PolicyUse } from './plan-document.ts';
 import { PolicyCompiler, type UseProblem } from './policy-compiler.ts';
+import { unasked } from './unasked.ts';
 
 const noLog = { write: (): void => undefined };
 
@@ -13,14 +15,18 @@ const noLog = { write: (): void => undefined };
 export class PolicyCheck {
   readonly #context: CheckContext;
   readonly #compiler: PolicyCompiler;
+  readonly #uses: readonly PolicyUse[];
   readonly #settled = new Set<string>();
   #route: CheckedRoute | null = null;
 
   constructor(modules: readonly PolicyModule[], uses: readonly PolicyUse[], context: CheckContext) {
     this.#context = context;
+    this.#uses = uses;
     this.#compiler = new PolicyCompiler(modules, uses, {
       log: noLog,
       logTo: () => noLog,
+      feed: (use, name) => noFeeds.find(use.policy, name),
+      identifier: unasked,
       problem: (problem) => this.#report(problem),
     });
   }
@@ -80,9 +86,11 @@ export class PolicyCheck {
   #reportFact(fact: Fact, position: number | null, route: CheckedRoute): void {
     const path: KeyPath = position === null ? route.path : (route.useSources[position]?.[0] ?? route.path);
     const name = `\`${fact}\``;
+    const policy = this.#uses[route.document.uses[position ?? -1] ?? -1]?.policy;
+    const isInherited = route.path.some((key, index) => path[index] !== key);
     const remedy =
       fact === 'identity'
-        ? 'Add `auth` to the route.'
+        ? `Add \`auth\` to the route${isInherited ? `, or \`${policy}: false\`` : ''}.`
         : fact === 'requestId'
           ? 'Add `requestId: true`.'
           : 'Add a policy that writes it.';

@@ -55,7 +55,43 @@ function checkTls(value: ListenerTlsValue, path: KeyPath, context: CheckContext)
     checkPair(certificate, key, at, context);
     return { certificate, key, hosts: each.hosts ?? [] };
   });
-  return { certificates, minVersion: `TLSv${value.minVersion}`, alpn: ['http/1.1'] };
+  const { minVersion, clientCertificates } = value;
+  return {
+    certificates,
+    minVersion: `TLSv${minVersion}`,
+    alpn: ['http/1.1'],
+    clientCertificates:
+      clientCertificates === undefined
+        ? null
+        : {
+            ca: readAuthorities(clientCertificates.ca, [...path, 'clientCertificates', 'ca'], context),
+            required: clientCertificates.mode === 'required',
+          },
+  };
+}
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** A list of certificates that can be read, and in which chains end. */
+function readAuthorities(given: string, path: KeyPath, context: CheckContext): string {
+  const text = readPem(given, path, context);
+  if (text === '') return '';
+  const certificates: X509Certificate[] = [];
+  for (const certificate of text.match(PEM_CERTIFICATE) ?? []) {
+    try {
+      certificates.push(new X509Certificate(certificate));
+    } catch {
+      context.error('invalid-pem', 'this has a certificate that cannot be read', 'Export it again as PEM.', path);
+      return '';
+    }
+  }
+  if (certificates.length === 0) {
+    context.error('invalid-pem', 'this has no certificate in it', 'Name the certificates of the authorities.', path);
+  } else if (!certificates.some((each) => each.checkIssued(each))) {
+    const remedy = 'Add the certificate of the authority at the root, which signed itself.';
+    context.error('incomplete-authorities', 'nobody’s certificate can be traced to these', remedy, path);
+  }
+  return text;
 }
 
 /** The text itself, or that of the file it names; empty after an error. */

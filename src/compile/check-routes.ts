@@ -2,16 +2,25 @@ import type { KeyPath } from '../config/key-path.ts';
 import type { Fact } from '../plan/policy.ts';
 import { parseRouteKey, type RouteKey } from '../semantics/path-pattern.ts';
 import type { CheckContext } from './check-context.ts';
+import type { CommonUse } from './check-identity-headers.ts';
 import { checkMatch, isConditional } from './check-match.ts';
 import { itemPath } from './check-process.ts';
-import { checkAuth, errorPagesOf, type Missing, missingFor, reportLoss, warnLater } from './check-settings.ts';
+import {
+  checkAuth,
+  entriesIn,
+  errorPagesOf,
+  type Missing,
+  missingFor,
+  reportLoss,
+  warnLater,
+} from './check-settings.ts';
 import { checkTarget } from './check-targets.ts';
 import type { UpstreamTable } from './check-upstreams.ts';
 import { type EffectiveSettings, noSettings, overlaySettings } from './inherit.ts';
 import { Interner } from './interner.ts';
 import type { DocumentValue, GatewayValue, RouteObject, RouteValue, Settings } from './model/document.ts';
 import { matchShape, routeShape } from './model/route.ts';
-import type { PolicyUse, RouteDocument, TargetDocument } from './plan-document.ts';
+import type { AuthEntryDocument, PolicyUse, RouteDocument, TargetDocument } from './plan-document.ts';
 
 /** A route with what only the check and `explain` want to know. */
 export interface CheckedRoute {
@@ -38,6 +47,8 @@ export interface CheckedRoute {
 type RouteUses = Pick<RouteDocument, 'uses'> & Pick<CheckedRoute, 'useSources'>;
 
 const OWN_KEYS = new Set([...Object.keys(routeShape), ...Object.keys(matchShape)]);
+/** What holds on the paths of entries of `auth` too: who comes there has not identified yet. */
+const ENDPOINT_SETTINGS = new Set(['requestId', 'ipRules', 'sizeLimits', 'securityHeaders', 'accessLog', 'errors']);
 const GATEWAY_KEYS = new Set(['hosts', 'routes']);
 export const UNMATCHED = 'unmatched';
 const unmatchedKey: RouteKey = {
@@ -59,6 +70,8 @@ export class RouteChecker {
   readonly #named: ReadonlyMap<string, readonly KeyPath[]>;
   /** Policies in the order of the registry. */
   readonly #policies: ReadonlyMap<string, number>;
+  readonly #entries: readonly AuthEntryDocument[];
+  readonly #common: readonly CommonUse[];
   readonly #defaults: EffectiveSettings;
   readonly #usesBySettings = new WeakMap<EffectiveSettings, RouteUses>();
   #groups = 0;
@@ -68,9 +81,13 @@ export class RouteChecker {
     upstreams: UpstreamTable,
     policies: readonly string[],
     named: ReadonlyMap<string, readonly KeyPath[]>,
+    entries: readonly AuthEntryDocument[],
+    common: readonly CommonUse[],
     context: CheckContext,
   ) {
+    this.#common = common;
     this.#context = context;
+    this.#entries = entries;
     this.#upstreams = upstreams;
     this.#presets = document.presets ?? {};
     this.#presetNames = context.namesIn('presets');
@@ -90,10 +107,42 @@ export class RouteChecker {
     const base = this.#over(this.#defaults, own, path);
     const withPresets = new Map<string, EffectiveSettings>();
     const names = new Map<string, KeyPath>();
+    const first = this.routes.length;
     for (const [key, route] of Object.entries(value.routes ?? {})) {
       this.#key(index, name, key, route, [...routesPath, key], base, withPresets, names);
     }
+    this.#endpointsOf(index, this.routes.slice(first), base);
     return this.#unmatched(index, base, path);
+  }
+
+  /** Paths of their own that the entries of `auth` answer which these routes name, such as the callback of a login. */
+  #endpointsOf(gateway: number, routes: readonly CheckedRoute[], base: EffectiveSettings): void {
+    const used = new Set(routes.flatMap(({ settings }) => entriesIn(settings.get('auth')?.value)));
+    const settings: EffectiveSettings = new Map([...base].filter(([name]) => ENDPOINT_SETTINGS.has(name)));
+    for (const { entry, kind, endpoints } of this.#entries) {
+      if (!used.has(entry)) continue;
+      for (const { name, methods, path } of endpoints) {
+        const parsed = parseRouteKey(`${methods.join(',')} ${path}`);
+        if (!parsed.ok) throw new Error(`${entry}: ${parsed.message}`);
+        const target: TargetDocument = { kind: 'identifier', entry, endpoint: name };
+        const { uses, useSources } = this.#usesOf(settings);
+        const document: RouteDocument = {
+          gateway,
+          name: `auth ${entry} ${name}`,
+          series: 0,
+          group: this.#groups++,
+          methods: parsed.value.methods,
+          path: parsed.value.path,
+          match: null,
+          target,
+          uses,
+          ...this.#plainSettings(settings),
+        };
+        const rest = { alternative: -1, reads: [], missing: [], owner: null, runbook: null, tags: [] };
+        const key = parsed.value;
+        this.routes.push({ document, key, path: ['auth', entry, kind], useSources, settings, target, ...rest });
+      }
+    }
   }
 
   #key(
@@ -256,6 +305,10 @@ export class RouteChecker {
     const known = this.#usesBySettings.get(settings);
     if (known !== undefined) return known;
     const found: { order: number; use: number; sources: readonly KeyPath[] }[] = [];
+    for (const { policy, options, sources } of this.#common) {
+      const use = this.uses.indexOf(policy, options, () => ({ policy, options }));
+      found.push({ order: this.#policies.get(policy) ?? 0, use, sources });
+    }
     for (const [policy, { value, sources }] of settings) {
       const order = this.#policies.get(policy);
       if (order === undefined) continue;

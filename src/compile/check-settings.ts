@@ -27,6 +27,8 @@ export function reportLoss(loss: Loss, context: CheckContext): void {
   const kind = PROTECTION[setting];
   if (kind === undefined) return;
   if (keys === null) {
+    // Who says that nobody has to identify has said that nobody is asked for more.
+    if (setting === 'authorize' && isPublic(valueAt(context.loaded.value, [...path.slice(0, -1), 'auth']))) return;
     const remedy = 'Leave it out to keep the inherited one.';
     context.keyWarning('protection-removed', `this turns \`${setting}\` off`, remedy, path, [from]);
     return;
@@ -93,8 +95,7 @@ export function checkAuth(
   }
   if (isPublic(auth.value)) return;
   const at = auth.sources[0] ?? routePath;
-  const names = Array.isArray(auth.value) ? auth.value : (auth.value as { methods: string[] }).methods;
-  for (const name of names as string[]) {
+  for (const name of entriesIn(auth.value)) {
     if (name === 'public') {
       const remedy = 'Use `{ methods: …, optional: true }` to let anonymous callers pass.';
       context.error('auth-public', '`public` stands alone', remedy, at);
@@ -102,6 +103,12 @@ export function checkAuth(
       context.unknownName('unknown-auth', 'entry of `auth`', name, methods, at);
     }
   }
+}
+
+/** The entries that a route's `auth` names. */
+export function entriesIn(auth: unknown): readonly string[] {
+  if (auth === undefined) return [];
+  return Array.isArray(auth) ? auth : (auth as { methods: string[] }).methods;
 }
 
 export function errorPagesOf(value: ErrorPagesValue): ErrorPagesDocument {

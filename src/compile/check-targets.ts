@@ -105,7 +105,7 @@ function respondTarget(
   path: KeyPath,
   context: CheckContext,
 ): TargetDocument {
-  if (respond === 'ready') return { kind: 'ready' };
+  if (respond === 'ready' || respond === 'jwks') return { kind: respond };
   if (typeof respond === 'number') return { kind: 'respond', status: respond, headers: [], body: null };
   const { headers, body } = contentOf(respond);
   if (body !== null && (respond.status === 204 || respond.status === 304)) {

@@ -128,7 +128,7 @@ function upstreamOptions(name: string, value: UpstreamValue, context: CheckConte
     maxConnectionAge: connections.maxAge,
     maxRequestsPerConnection: connections.maxRequests,
     hostHeader: hostHeader(value.hostHeader),
-    tls: value.tls === undefined ? null : upstreamTls(value.tls, [...path, 'tls'], context),
+    tls: value.tls === undefined ? null : clientTlsOf(value.tls, [...path, 'tls'], context),
     proxyProtocol: value.proxyProtocol === false ? 0 : value.proxyProtocol,
     upgrade: value.upgrade,
     maxHead: value.maxResponseHead,
@@ -144,7 +144,11 @@ function hostHeader(given: string): UpstreamOptions['hostHeader'] {
   return given === 'target' ? { kind: 'endpoint' } : { kind: 'fixed', value: given };
 }
 
-function upstreamTls(value: NonNullable<UpstreamObject['tls']>, path: KeyPath, context: CheckContext): UpstreamTls {
+export function clientTlsOf(
+  value: NonNullable<UpstreamObject['tls']>,
+  path: KeyPath,
+  context: CheckContext,
+): UpstreamTls {
   const read = (key: 'ca' | 'certificate' | 'key'): string | null => {
     const given = value[key];
     return given === undefined ? null : readPem(given, [...path, key], context);

@@ -4,30 +4,41 @@ import type { LoadedConfig } from '../config/document.ts';
 import type { KeyPath } from '../config/key-path.ts';
 import { sortProblems } from '../config/sort-problems.ts';
 import type { PolicyModule } from '../plan/policy.ts';
+import type { Registry } from '../plan/registry.ts';
+import type { StoresSettings } from '../stores/settings.ts';
+import { checkAuthEntries } from './check-auth.ts';
 import { checkConflicts } from './check-conflicts.ts';
 import { CheckContext } from './check-context.ts';
+import { checkIdentityHeaders } from './check-identity-headers.ts';
 import { checkHost } from './check-match.ts';
 import { PolicyCheck } from './check-policies.ts';
 import { checkListeners, connectionLimits, forwardingOf, itemPath } from './check-process.ts';
 import { type CheckedRoute, RouteChecker } from './check-routes.ts';
+import { checkStores } from './check-stores.ts';
 import { UpstreamTable } from './check-upstreams.ts';
+import { feedOwner } from './feeds.ts';
 import { namedMapsIn } from './inherit.ts';
+import type { Interner } from './interner.ts';
+import { checkJwks } from './jwks-target.ts';
 import { isAvailable, laterSections } from './later.ts';
 import { type DocumentValue, documentSchema, type GatewayValue } from './model/document.ts';
 import type { ProcessValue } from './model/process.ts';
 import { settingShape } from './model/route.ts';
 import { soundPart } from './partial.ts';
-import type { GatewayDocument, PlanDocument } from './plan-document.ts';
+import type { GatewayDocument, PlanDocument, PolicyUse, SupervisedDocument } from './plan-document.ts';
 import { loadUserPolicies } from './user-policies.ts';
 
 export interface CheckOptions {
   /** The policies that are part of the gateway. */
-  readonly registry: readonly PolicyModule[];
+  readonly registry: Registry;
 }
 
 export interface CheckedConfig {
   /** Null as soon as there is one error. */
   readonly document: PlanDocument | null;
+  /** Work for the main thread. */
+  readonly supervised: readonly SupervisedDocument[];
+  readonly stores: StoresSettings;
   /** What the configuration says about the process; null with the document. */
   readonly process: ProcessValue | null;
   /** The loader's, the schema's and the check's, by file and line. */
@@ -65,8 +76,8 @@ const RESERVED: ReadonlyMap<string, string> = new Map([
 export async function checkConfig(loaded: LoadedConfig, { registry }: CheckOptions): Promise<CheckedConfig> {
   const context = new CheckContext(loaded);
   const user = loaded.complete ? await loadUserPolicies(registry, context) : { modules: [], files: [] };
-  const modules = [...registry, ...user.modules];
-  const schema = documentSchema(modules);
+  const modules: Registry = { ...registry, policies: [...registry.policies, ...user.modules] };
+  const schema = documentSchema(registry, user.modules);
   const { value, problems } = checkDocument(loaded, schema);
   const sound = value ?? (loaded.complete ? soundPart(schema, loaded.value) : null);
   const rest = { userPolicies: user.modules, loaded };
@@ -86,6 +97,8 @@ function refused(
   const files = { dataFiles: context.dataFiles, codeFiles: context.codeFiles };
   return {
     document: null,
+    supervised: [],
+    stores: { shared: null },
     process: null,
     problems: sortProblems(problems),
     ...files,
@@ -99,25 +112,28 @@ function refused(
 function withoutEchoes(found: readonly Problem[], problems: readonly Problem[]): readonly Problem[] {
   const malformed = problems.filter(({ severity }) => severity === 'error').map(({ place }) => place?.path ?? '');
   return found.filter(({ code, place }) => {
-    if (!/^missing-target$|^auth-missing$|^no-target$/.test(code)) return true;
+    if (!/^missing-target$|^missing-server$|^auth-missing$|^no-target$/.test(code)) return true;
     return !malformed.some((path) => path.startsWith(place?.path ?? '') && path !== place?.path);
   });
 }
 
 function resolve(
   value: DocumentValue,
-  modules: readonly PolicyModule[],
+  registry: Registry,
   policyFiles: readonly string[],
   context: CheckContext,
-): Pick<CheckedConfig, 'document' | 'routes' | 'unmatched'> {
+): Pick<CheckedConfig, 'document' | 'supervised' | 'stores' | 'routes' | 'unmatched'> {
   warnSections(value, context);
   checkReferences(value, context);
+  const stores = checkStores(value.stores, context);
+  const auth = checkAuthEntries(value, registry, context);
+  const identity = checkIdentityHeaders(value, registry, context);
   const upstreams = new UpstreamTable(value.upstreams ?? {}, context);
   const named = new Map<string, readonly KeyPath[]>();
-  for (const { name, schema } of modules) named.set(name, namedMapsIn(schema));
+  for (const { name, schema } of registry.policies) named.set(name, namedMapsIn(schema));
   for (const [name, schema] of Object.entries(settingShape)) named.set(name, namedMapsIn(schema));
-  const policies = modules.map(({ name }) => name);
-  const checker = new RouteChecker(value, upstreams, policies, named, context);
+  const policies = registry.policies.map(({ name }) => name);
+  const checker = new RouteChecker(value, upstreams, policies, named, auth.entries, identity.uses, context);
   const sources = gatewaySources(value);
   const gateways: GatewayDocument[] = [];
   const unmatched: CheckedRoute[] = [];
@@ -134,23 +150,59 @@ function resolve(
     add({ name: NOWHERE, value: {}, path: [], routesPath: [] }, []);
   }
   checkConflicts(checker.routes, gateways, context);
-  const policyCheck = new PolicyCheck(modules, checker.uses.items, context);
+  const allPolicies = [...registry.policies, ...registry.upstreamPolicies];
+  const policyCheck = new PolicyCheck(allPolicies, checker.uses.items, context);
   for (const route of checker.routes) policyCheck.check(route, gateways[route.document.gateway] ?? { name: '' });
+  const upstreamUses = upstreamUsesOf(value, registry, checker.uses);
+  checkJwks(checker.routes, checker.uses.items, context);
   const document: PlanDocument = {
     version: 0,
     listeners: checkListeners(value.listen, context),
     limits: connectionLimits(value),
     forwarding: forwardingOf(value),
     trustedProxies: value.trustedProxies,
+    identityFields: identity.names,
     policyFiles,
+    identifiers: auth.entries,
     upstreams: upstreams.options,
+    upstreamUses,
     uses: checker.uses.items,
     errorPages: checker.errorPages.items,
     gateways,
     otherwise,
     routes: checker.routes.map(({ document }) => document),
   };
-  return { document, routes: checker.routes, unmatched };
+  const supervised = [...auth.supervised, ...supervisedPolicies(checker.uses.items, allPolicies)];
+  return { document, supervised, stores, routes: checker.routes, unmatched };
+}
+
+/** Settings of upstreams that are policies. */
+function upstreamUsesOf(
+  value: DocumentValue,
+  { upstreamPolicies }: Registry,
+  uses: Interner<PolicyUse>,
+): PlanDocument['upstreamUses'] {
+  // Upstreams stand in the table in the order of the document, before those that routes name by URL.
+  return Object.values(value.upstreams ?? {}).flatMap((upstream, index) => {
+    const settings = upstream as Readonly<Record<string, unknown>>;
+    const given = upstreamPolicies.filter(({ name }) => settings[name] !== undefined);
+    if (given.length === 0) return [];
+    const made = given.map(({ name }) => {
+      const options = settings[name];
+      return uses.indexOf(name, options, () => ({ policy: name, options }));
+    });
+    return [[index, made] as const];
+  });
+}
+
+/** Policies with background work, by distinct options. */
+function supervisedPolicies(uses: readonly PolicyUse[], modules: readonly PolicyModule[]): SupervisedDocument[] {
+  return uses.flatMap(({ policy, options }): SupervisedDocument[] => {
+    const module = modules.find(({ name }) => name === policy);
+    if (module?.supervise === undefined) return [];
+    const owner = feedOwner(policy, options);
+    return [{ owner, kind: 'policy', module: policy, name: policy, options, consumers: [] }];
+  });
 }
 
 function warnSections(value: DocumentValue, context: CheckContext): void {

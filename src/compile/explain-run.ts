@@ -1,16 +1,29 @@
-import { HeaderBlock } from '../base/headers.ts';
 import type { Place } from '../base/problem.ts';
+import type { KeyPath } from '../config/key-path.ts';
 import { ResponseHead } from '../plan/call.ts';
-import type { Exchange } from '../plan/exchange.ts';
+import type { Exchange, Identity } from '../plan/exchange.ts';
 import type { Gateway } from '../plan/host-table.ts';
+import type { Identifier } from '../plan/identifier.ts';
 import { dispatchLayers } from '../plan/phase.ts';
-import type { Hooks, PolicyModule, RequestHook } from '../plan/policy.ts';
+import type { Hooks, RequestHook } from '../plan/policy.ts';
+import type { Registry } from '../plan/registry.ts';
 import { Reply } from '../plan/reply.ts';
-import { compileTemplate } from '../plan/template.ts';
-import type { UpstreamOptions } from '../plan/upstream.ts';
 import { inLayerOrder, inPhaseOrder, isBeforeIdentity } from './chain.ts';
 import type { CheckedConfig } from './check.ts';
 import type { CheckedRoute } from './check-routes.ts';
+import { entriesIn } from './check-settings.ts';
+import type { ExplainedCaller, ExplainedEntries } from './explain-caller.ts';
+import {
+  describeTarget,
+  difference,
+  type ExplainedUpstream,
+  fieldsOf,
+  type LocalAnswer,
+  localAnswer,
+  upstreamOf,
+} from './explain-target.ts';
+import { noFeeds } from './feeds.ts';
+import { valueAt } from './inherit.ts';
 import { PolicyCompiler } from './policy-compiler.ts';
 import { refuseMissing, refuseUnmatched } from './targets.ts';
 
@@ -23,6 +36,14 @@ export interface ExplainedStep {
   readonly place: Place | null;
   /** What it does to this request; null where only a running gateway knows. */
   readonly outcome: string | null;
+  /** What it asks of the request, one by one, where it tells. */
+  readonly findings: readonly ExplainedFinding[];
+}
+
+export interface ExplainedFinding {
+  readonly text: string;
+  readonly holds: boolean;
+  readonly place: Place;
 }
 
 export interface ExplainedAnswer {
@@ -30,16 +51,6 @@ export interface ExplainedAnswer {
   /** Of the refusal, or null. */
   readonly code: string | null;
   readonly headers: readonly (readonly [string, string])[];
-}
-
-export interface ExplainedUpstream {
-  /** By weight, when there are several. */
-  readonly names: readonly { readonly name: string; readonly weight: number; readonly endpoints: readonly string[] }[];
-  readonly method: string;
-  readonly target: string;
-  readonly host: string;
-  readonly added: readonly (readonly [string, string])[];
-  readonly removed: readonly string[];
 }
 
 export interface ExplainedRun {
@@ -53,11 +64,16 @@ export interface ExplainedRun {
   readonly upstream: ExplainedUpstream | null;
 }
 
+/** Outcome of a step that asks for the caller, where nobody said who that is. */
+export const DEPENDS = 'depends on who calls';
+
 interface Entry {
   readonly policy: string;
   readonly place: Place | null;
   readonly hooks: Hooks;
   readonly isUsers: boolean;
+  /** Where its options stand, the nearest first. */
+  readonly sources: readonly KeyPath[];
 }
 
 /** Runs the policies of a route on the request and writes down what they do. */
@@ -66,23 +82,41 @@ export function runRoute(
   exchange: Exchange,
   gateway: Gateway,
   config: CheckedConfig,
-  registry: readonly PolicyModule[],
+  registry: Registry,
+  caller: ExplainedCaller,
+  known: ExplainedEntries,
 ): ExplainedRun {
   const { origins } = config.loaded;
-  const entries = entriesOf(checked, exchange, config, registry);
+  const [first] = entriesIn(checked.settings.get('auth')?.value);
+  const entries = entriesOf(checked, exchange, config, registry, (entry) => known.identifier(entry, caller, first));
   const { target } = checked.document;
   const stop =
     target.kind === 'refused' ? refuseMissing : target.kind === 'unmatched' ? refuseUnmatched(gateway) : null;
   const before = fieldsOf(exchange);
   const steps: ExplainedStep[] = [];
   let reply: Reply | null = null;
-  for (const { policy, place, hooks, isUsers } of inPhaseOrder(entries)) {
+  for (const entry of inPhaseOrder(entries)) {
+    const { policy, place, hooks, isUsers } = entry;
     if (stop !== null && !isBeforeIdentity(hooks)) continue;
     const hook = hooks.request as RequestHook;
-    const outcome: Reply | string | null = reply !== null ? 'is not reached' : isUsers ? null : runHook(hook, exchange);
-    if (outcome instanceof Reply) reply = outcome;
-    const words = outcome instanceof Reply ? `answers ${describeReply(outcome)}` : outcome;
-    steps.push({ stage: hook.phase, policy, place, outcome: words });
+    const step = { stage: hook.phase, policy, place };
+    if (reply !== null) {
+      steps.push({ ...step, outcome: 'is not reached', findings: [] });
+    } else if (isUsers) {
+      const says = assumeIdentity(hooks, exchange, caller, known);
+      steps.push({ ...step, outcome: says, findings: [] });
+    } else if (caller === 'unknown' && asksWhoCalls(hooks)) {
+      steps.push({ ...step, outcome: DEPENDS, findings: [] });
+    } else {
+      const findings = findingsOf(entry, exchange, config);
+      const outcome = runHook(hook, exchange);
+      if (outcome instanceof Reply) reply = outcome;
+      steps.push({
+        ...step,
+        outcome: outcome instanceof Reply ? `answers ${describeReply(outcome)}` : outcome,
+        findings,
+      });
+    }
   }
   if (stop !== null) {
     const own = reply === null ? stop.run(exchange) : null;
@@ -90,22 +124,22 @@ export function runRoute(
     const answers = own instanceof Reply ? `answers ${describeReply(own)}` : 'is not reached';
     for (const { setting, what, path } of checked.missing) {
       const outcome = `${answers}: ${what} is not available yet`;
-      steps.push({ stage: stop.phase, policy: setting, place: origins.keyPlace(path), outcome });
+      steps.push({ stage: stop.phase, policy: setting, place: origins.keyPlace(path), outcome, findings: [] });
     }
     if (checked.missing.length === 0) {
-      steps.push({ stage: stop.phase, policy: 'gateway', place: null, outcome: answers });
+      steps.push({ stage: stop.phase, policy: 'gateway', place: null, outcome: answers, findings: [] });
     }
   } else {
     for (const { policy, place, hooks } of inLayerOrder(entries)) {
-      steps.push({ stage: hooks.dispatch?.layer ?? '', policy, place, outcome: null });
+      steps.push({ stage: hooks.dispatch?.layer ?? '', policy, place, outcome: null, findings: [] });
     }
     addTimeout(steps, checked, config);
   }
   for (const { policy, place, hooks } of entries) {
-    if (hooks.response !== undefined) steps.push({ stage: 'response', policy, place, outcome: null });
+    if (hooks.response !== undefined) steps.push({ stage: 'response', policy, place, outcome: null, findings: [] });
   }
   for (const { policy, place, hooks } of entries) {
-    if (hooks.done !== undefined) steps.push({ stage: 'done', policy, place, outcome: null });
+    if (hooks.done !== undefined) steps.push({ stage: 'done', policy, place, outcome: null, findings: [] });
   }
   const local = reply === null ? localAnswer(checked, exchange) : { reply, code: reply.error?.code ?? null };
   return {
@@ -121,13 +155,16 @@ function entriesOf(
   { document, useSources, key }: CheckedRoute,
   exchange: Exchange,
   config: CheckedConfig,
-  registry: readonly PolicyModule[],
+  registry: Registry,
+  identifier: (entry: string) => Identifier,
 ): Entry[] {
   const uses = config.document?.uses ?? [];
   const log = { write: (): void => undefined };
-  const compiler = new PolicyCompiler([...registry, ...config.userPolicies], uses, {
+  const compiler = new PolicyCompiler([...registry.policies, ...config.userPolicies], uses, {
     log,
     logTo: () => log,
+    feed: (use, name) => noFeeds.find(use.policy, name),
+    identifier,
     problem: () => undefined,
   });
   const users = new Set(config.userPolicies.map(({ name }) => name));
@@ -139,10 +176,39 @@ function entriesOf(
   };
   return document.uses.flatMap((use, position) => {
     const policy = uses[use]?.policy ?? '';
-    const source = useSources[position]?.[0];
+    const sources = useSources[position] ?? [];
+    const [source] = sources;
     const place = source === undefined ? null : config.loaded.origins.keyPlace(source);
     const { hooks } = compiler.hooks(use, facts);
-    return hooks.map((each): Entry => ({ policy, place, hooks: each, isUsers: users.has(policy) }));
+    return hooks.map((each): Entry => ({ policy, place, hooks: each, isUsers: users.has(policy), sources }));
+  });
+}
+
+function asksWhoCalls({ reads = [], writes = [] }: Hooks): boolean {
+  return reads.includes('identity') || writes.includes('identity');
+}
+
+/** A policy of the user's own may be what finds out who calls: it is taken to find the caller. */
+function assumeIdentity(
+  { writes = [] }: Hooks,
+  exchange: Exchange,
+  caller: ExplainedCaller,
+  known: ExplainedEntries,
+): string | null {
+  if (!writes.includes('identity') || typeof caller === 'string' || exchange.identity !== null) return null;
+  exchange.identity = known.identity(caller, caller.entry ?? '');
+  return whoCalls(exchange.identity);
+}
+
+function whoCalls({ id, method }: Identity): string {
+  return `takes the caller to be \`${id}\`${method === '' ? '' : ` by \`${method}\``}`;
+}
+
+/** What a hook asks of the request, each at its place. */
+function findingsOf({ hooks, sources }: Entry, exchange: Exchange, { loaded }: CheckedConfig): ExplainedFinding[] {
+  return (hooks.request?.explain?.(exchange) ?? []).map(({ text, holds, path }) => {
+    const at = sources.find((source) => valueAt(loaded.value, [...source, ...path]) !== undefined) ?? sources[0] ?? [];
+    return { text, holds, place: loaded.origins.place([...at, ...path]) };
   });
 }
 
@@ -150,7 +216,7 @@ function entriesOf(
 function runHook(hook: RequestHook, exchange: Exchange): Reply | string | null {
   const fields = fieldsOf(exchange);
   const target = exchange.upstreamTarget;
-  const { id, reported } = exchange;
+  const { id, reported, identity } = exchange;
   const answer = hook.run(exchange);
   if (answer instanceof Promise) {
     answer.catch(() => undefined);
@@ -159,6 +225,7 @@ function runHook(hook: RequestHook, exchange: Exchange): Reply | string | null {
   if (answer instanceof Reply) return answer;
   const said: string[] = [];
   if (exchange.id !== id) said.push('names the request');
+  if (exchange.identity !== null && exchange.identity !== identity) said.push(whoCalls(exchange.identity));
   if (exchange.upstreamTarget !== target) said.push(`changes the target to ${exchange.upstreamTarget}`);
   if (exchange.reported !== reported) said.push('would refuse, and reports only');
   const { added, removed } = difference(fields, fieldsOf(exchange));
@@ -169,11 +236,6 @@ function runHook(hook: RequestHook, exchange: Exchange): Reply | string | null {
 
 function describeReply({ status, error }: Reply): string {
   return error === null ? String(status) : `${status} ${error.code}`;
-}
-
-interface LocalAnswer {
-  readonly reply: Pick<Reply, 'status' | 'headers'>;
-  readonly code: string | null;
 }
 
 /** The answer after the response hooks, which see those of the gateway as well. */
@@ -199,96 +261,8 @@ function addTimeout(steps: ExplainedStep[], { document, settings }: CheckedRoute
   const order = (stage: string): number => dispatchLayers.indexOf(stage as (typeof dispatchLayers)[number]);
   const at = steps.findIndex(({ stage }) => order(stage) >= order('deadline'));
   const place = config.loaded.origins.keyPlace(path);
-  const step = { stage: 'deadline', policy: 'timeout', place, outcome: `504 after ${document.timeout} ms` };
+  const outcome = `504 after ${document.timeout} ms`;
+  const step = { stage: 'deadline', policy: 'timeout', place, outcome, findings: [] };
   if (at < 0) steps.push(step);
   else steps.splice(at, 0, step);
-}
-
-function localAnswer({ document, key }: CheckedRoute, exchange: Exchange): LocalAnswer | null {
-  const { target } = document;
-  const answer = (status: number, fields: readonly (readonly [string, string])[], code: string | null = null) => ({
-    reply: { status, headers: HeaderBlock.of(fields) },
-    code,
-  });
-  if (target.kind === 'respond') return answer(target.status, target.headers);
-  if (target.kind === 'ready') return answer(200, []);
-  if (target.kind !== 'redirect') return null;
-  const { template } = compileTemplate(target.to, 'url', key.pattern.parameters);
-  const to = template?.render(exchange);
-  if (to === undefined) return answer(400, [], 'missing_value');
-  const query = target.keepQuery && exchange.query !== '' ? `${to.includes('?') ? '&' : '?'}${exchange.query}` : '';
-  return answer(target.status, [['location', to + query]]);
-}
-
-function describeTarget({ target }: CheckedRoute, config: CheckedConfig): string {
-  const name = (index: number): string => config.document?.upstreams[index]?.name ?? '';
-  switch (target.kind) {
-    case 'upstream':
-      return `upstream ${name(target.upstream)}`;
-    case 'weighted':
-      return `upstreams ${target.upstreams.map((each, i) => `${name(each)} (${target.weights[i]})`).join(', ')}`;
-    case 'redirect':
-      return `redirect to ${target.to}`;
-    case 'respond':
-      return `fixed response ${target.status}`;
-    case 'ready':
-      return '200, or 503 while the gateway is draining or not ready';
-    case 'handler':
-      return `handler ${target.file}`;
-    case 'refused':
-      return `501: ${[...new Set(target.missing)].join(', ')} is not available yet`;
-    case 'unmatched':
-      return 'no route: 404, or 405 where the path is known for other methods';
-  }
-}
-
-function upstreamOf(
-  { document }: CheckedRoute,
-  exchange: Exchange,
-  before: ReadonlyMap<string, string>,
-  config: CheckedConfig,
-): ExplainedUpstream | null {
-  const { target } = document;
-  const indices = target.kind === 'upstream' ? [target.upstream] : target.kind === 'weighted' ? target.upstreams : [];
-  const options = indices.flatMap((index) => config.document?.upstreams[index] ?? []);
-  const [first] = options;
-  if (first === undefined) return null;
-  const path =
-    exchange.upstreamTarget ?? (exchange.query === '' ? exchange.path : `${exchange.path}?${exchange.query}`);
-  const { added, removed } = difference(before, fieldsOf(exchange));
-  const stated = [...fieldsOf(exchange)].filter(([name]) => /^(?:x-forwarded-|forwarded$)/.test(name));
-  return {
-    names: options.map(({ name, endpoints }, position) => ({
-      name,
-      weight: target.kind === 'weighted' ? (target.weights[position] ?? 0) : 1,
-      endpoints: endpoints.map(({ url }) => url),
-    })),
-    method: exchange.method,
-    target: (first.endpoints[0]?.basePath ?? '') + path,
-    host: hostFor(first, exchange),
-    added: [...stated, ...added],
-    removed,
-  };
-}
-
-function hostFor({ hostHeader, endpoints }: UpstreamOptions, exchange: Exchange): string {
-  if (hostHeader.kind === 'fixed') return hostHeader.value;
-  if (hostHeader.kind === 'preserve') return exchange.host;
-  const [endpoint] = endpoints;
-  return endpoint === undefined ? '' : endpoint.path !== null ? endpoint.host : `${endpoint.host}:${endpoint.port}`;
-}
-
-function fieldsOf({ headers }: Exchange): Map<string, string> {
-  const fields = new Map<string, string>();
-  headers.forEach((name, value) => {
-    const before = fields.get(name);
-    fields.set(name, before === undefined ? value : `${before}, ${value}`);
-  });
-  return fields;
-}
-
-function difference(before: ReadonlyMap<string, string>, after: ReadonlyMap<string, string>) {
-  const added = [...after].filter(([name, value]) => before.get(name) !== value);
-  const removed = [...before.keys()].filter((name) => !after.has(name));
-  return { added, removed };
 }

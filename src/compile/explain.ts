@@ -9,11 +9,15 @@ import { clientLines, dropStatements } from '../semantics/forwarded.ts';
 import { normalizeTarget, Target } from '../semantics/url.ts';
 import { type CheckedConfig, NOWHERE } from './check.ts';
 import type { CheckedRoute } from './check-routes.ts';
+import { type ExplainedCaller, ExplainedEntries } from './explain-caller.ts';
 import { type NearRoute, nearRoutes, whyRoute } from './explain-routes.ts';
 import { type ExplainedRun, runRoute } from './explain-run.ts';
+import { noFeeds } from './feeds.ts';
+import type { OpenIdentifier } from './open-identifier.ts';
 import { PlanBuilder, type PlanPorts } from './plan-builder.ts';
-import { planParts } from './plan-document.ts';
+import { type AuthEntryDocument, planParts } from './plan-document.ts';
 import { Resources } from './resources.ts';
+import { unasked } from './unasked.ts';
 
 export interface ExplainRequest {
   readonly method: string;
@@ -22,6 +26,8 @@ export interface ExplainRequest {
   readonly headers: readonly (readonly [string, string])[];
   /** Address of the client. */
   readonly client?: string;
+  /** Who calls; when left out, nobody knows. */
+  readonly caller?: ExplainedCaller;
 }
 
 /** What would happen to a request, and why, as far as it can be known without the services. */
@@ -31,6 +37,8 @@ export interface Explanation {
   readonly host: string;
   /** Address that the client is taken to have. */
   readonly client: string;
+  /** Who is taken to call. */
+  readonly caller: ExplainedCaller;
   /** Why the request is refused before any route is looked for; null: it is not. */
   readonly refused: string | null;
   readonly path: { readonly received: string; readonly normalized: string; readonly query: string };
@@ -65,11 +73,13 @@ export class Explainer {
   readonly #plan: Plan;
   readonly #registry: PlanPorts['registry'];
   readonly #known: ReadonlyMap<string, CheckedRoute>;
+  readonly #entries: ExplainedEntries;
 
   private constructor(checked: CheckedConfig, plan: Plan, registry: PlanPorts['registry']) {
     this.#checked = checked;
     this.#registry = registry;
     this.#plan = plan;
+    this.#entries = new ExplainedEntries(checked.document?.identifiers ?? [], registry);
     const names = checked.document?.gateways.map(({ name }) => name) ?? [];
     const all = [...checked.routes, ...checked.unmatched];
     this.#known = new Map(all.map((route) => [idOf(names[route.document.gateway] ?? '', route.document.name), route]));
@@ -87,6 +97,11 @@ export class Explainer {
         dispatch: (_call, sink) => sink.end(null),
         close: () => undefined,
       })),
+      identifiers: new Resources<AuthEntryDocument, OpenIdentifier>(({ entry }) => ({
+        identifier: unasked(entry),
+        close: () => undefined,
+      })),
+      feeds: noFeeds,
       policy: (file) => {
         const module = byFile.get(file);
         if (module === undefined) throw new Error(`${file} was not loaded`);
@@ -106,6 +121,7 @@ export class Explainer {
   }
 
   explain(request: ExplainRequest): Explanation {
+    const { caller = 'unknown' } = request;
     const { scheme, host, target } = this.#parse(request);
     const gateway = this.#plan.hosts.find(host);
     const exchange = this.#exchange(request, scheme, host, target, gateway.unmatched);
@@ -118,6 +134,7 @@ export class Explainer {
       url: request.url,
       host,
       client: exchange.clientAddress,
+      caller,
       path: { received: target.split('?')[0] ?? target, normalized: parsed.path, query: parsed.query },
       gateway: this.#gateway(gateway, host),
     };
@@ -137,7 +154,10 @@ export class Explainer {
         ? 'The path contains `%2F`, which this route does not accept: 400.'
         : null;
     const near = nearRoutes(gateway, route, exchange, (each) => this.#checkedOf(each), this.#checked);
-    const run = refused !== null ? null : runRoute(checked, exchange, gateway, this.#checked, this.#registry);
+    const run =
+      refused !== null
+        ? null
+        : runRoute(checked, exchange, gateway, this.#checked, this.#registry, caller, this.#entries);
     return {
       ...base,
       refused,
@@ -170,7 +190,14 @@ export class Explainer {
     target: string,
     route: Route,
   ): Exchange {
-    const peer: Peer = { address: client, port: 0, tls: scheme === 'https', trusted: false, listener: '' };
+    const peer: Peer = {
+      address: client,
+      port: 0,
+      tls: scheme === 'https',
+      trusted: false,
+      listener: '',
+      certificate: null,
+    };
     const exchange = new Exchange(peer, HeaderBlock.of(headers), route);
     exchange.method = method;
     exchange.target = target;

@@ -20,19 +20,13 @@ function ignored(what: string): LaterFeature {
 
 /** Sections at the top. */
 export const laterSections: Readonly<Record<string, LaterFeature>> = {
-  stores: ignored('sharing state between machines'),
-  auth: refused('authentication'),
-  plans: refused('the section `plans`'),
-  consumers: refused('the section `consumers`'),
+  plans: ignored('the section `plans`'),
 };
 
 /** Settings of routes, presets, gateways and defaults; a dot leads into the options of one. */
 export const laterSettings: Readonly<Record<string, LaterFeature>> = {
-  auth: refused('authentication'),
-  authorize: refused('authorization'),
   limits: refused('limiting'),
   concurrency: refused('limiting concurrency'),
-  identityToken: refused('the identity token'),
   priority: ignored('shedding by priority'),
   'response.select': refused('selecting fields of a response'),
   cache: ignored('caching'),
@@ -56,13 +50,11 @@ export const laterUpstreamSettings: Readonly<Record<string, LaterFeature>> = {
   balance: ignored('balancing other than round-robin'),
   health: ignored('active health checking'),
   concurrency: ignored('limiting concurrency'),
-  credentials: refused('upstream credentials'),
 };
 
 /** Values that need nothing new: said, they are already so. */
 export function isAvailable(setting: string, value: unknown): boolean {
   if (value === undefined || value === false) return true;
-  if (setting === 'auth') return isPublic(value);
   if (setting === 'balance') return value === 'round-robin';
   if (setting === 'limits') return Object.values(value as object).every((limit) => limit === false);
   return false;

@@ -1,7 +1,10 @@
+import { LookAlikes } from '../base/look-alikes.ts';
 import type { Dispatch } from '../plan/call.ts';
 import type { Gateway } from '../plan/host-table.ts';
+import type { Identifier } from '../plan/identifier.ts';
 import type { ErrorPages, Plan, Route } from '../plan/plan.ts';
 import type { Hooks, LogSink, PolicyModule, RequestHook, RouteFacts } from '../plan/policy.ts';
+import type { Registry } from '../plan/registry.ts';
 import { RouteTreeBuilder } from '../plan/route-tree-builder.ts';
 import type { Alternative } from '../plan/route-tree-layout.ts';
 import { compileTemplate } from '../plan/template.ts';
@@ -10,7 +13,10 @@ import { parsePathPattern } from '../semantics/path-pattern.ts';
 import { type Chain, composeChain } from './chain.ts';
 import { compileConditions } from './conditions.ts';
 import { withDeadline } from './deadline.ts';
-import type { PlanDocument, PlanPart, PolicyUse, RouteDocument } from './plan-document.ts';
+import { type Feeds, feedOwner } from './feeds.ts';
+import { publicKeyFeeds, respondJwks } from './jwks-target.ts';
+import type { OpenIdentifier } from './open-identifier.ts';
+import type { AuthEntryDocument, PlanDocument, PlanPart, PolicyUse, RouteDocument } from './plan-document.ts';
 import { addressSet, compileErrorPages, hostTable } from './plan-tables.ts';
 import { PolicyCompiler, type Tie } from './policy-compiler.ts';
 import type { Lease, Resources } from './resources.ts';
@@ -21,6 +27,7 @@ import {
   refuseUnmatched,
   respondReady,
   respondWith,
+  serveEndpoint,
   weighted,
   withoutUpgrade,
 } from './targets.ts';
@@ -28,9 +35,12 @@ import {
 /** What a plan is made with, beside its document. */
 export interface PlanPorts {
   /** The policies that are part of the gateway. */
-  readonly registry: readonly PolicyModule[];
+  readonly registry: Registry;
   /** One for the life of the worker. */
   readonly upstreams: Resources<UpstreamOptions, Upstream>;
+  /** Entries of `auth`, for the life of the worker too. */
+  readonly identifiers: Resources<AuthEntryDocument, OpenIdentifier>;
+  readonly feeds: Feeds;
   /** Loads a user's policy. */
   policy(file: string): PolicyModule | Promise<PolicyModule>;
   /** Loads a user's handler; `upstream` finds those of this plan by name. */
@@ -56,6 +66,10 @@ export class PlanBuilder {
   readonly #userPolicies: PolicyModule[] = [];
   readonly #handlers = new Map<string, Dispatch>();
   readonly #leases: Lease<Upstream>[] = [];
+  readonly #identifierLeases: Lease<OpenIdentifier>[] = [];
+  readonly #identifiers = new Map<string, Identifier>();
+  /** By index of an upstream: with the layers of its own policies. */
+  readonly #dispatches = new Map<number, Dispatch>();
   readonly #upstreamByName = new Map<string, Upstream>();
   readonly #chains = new Map<string, Chain>();
 
@@ -99,7 +113,7 @@ export class PlanBuilder {
       isComplete = true;
       return plan;
     } finally {
-      if (!isComplete) releaseAll(this.#leases);
+      if (!isComplete) releaseAll([...this.#leases, ...this.#identifierLeases]);
     }
   }
 
@@ -112,12 +126,22 @@ export class PlanBuilder {
       if (index % STEPS_A_SLICE === STEPS_A_SLICE - 1) yield;
     }
     const ports = this.#ports;
-    const compiler = new PolicyCompiler([...ports.registry, ...this.#userPolicies], this.#uses, {
+    for (const entry of head.identifiers) {
+      const lease = ports.identifiers.acquire(entry);
+      this.#identifierLeases.push(lease);
+      this.#identifiers.set(entry.entry, lease.resource.identifier);
+    }
+    const { policies, upstreamPolicies } = ports.registry;
+    const identifiers = this.#identifiers;
+    const compiler = new PolicyCompiler([...policies, ...upstreamPolicies, ...this.#userPolicies], this.#uses, {
       log: ports.log,
       logTo: (file) => ports.logTo(file),
+      feed: ({ policy, options }, name) => ports.feeds.find(feedOwner(policy, options), name),
+      identifier: (entry) => identifiers.get(entry) ?? null,
       // `check` has reported it with its place; here nobody reads it.
       problem: () => undefined,
     });
+    this.#wrapUpstreams(head, compiler);
     const pages = head.errorPages.map(compileErrorPages);
     const trees = head.gateways.map(() => new RouteTreeBuilder());
     yield* this.#addRoutes(trees, head, compiler, pages);
@@ -129,16 +153,34 @@ export class PlanBuilder {
       yield;
     }
     // The plan must not hold on to the builder, which has all the documents.
-    const leases = this.#leases;
+    const leases = [...this.#leases, ...this.#identifierLeases];
     return {
       version: head.version,
       hosts: hostTable(head.gateways, head.otherwise, gateways),
       limits: head.limits,
       forwarding: head.forwarding,
       trustedProxies: addressSet(head.trustedProxies),
+      identityFields: head.identityFields.length === 0 ? null : new LookAlikes(head.identityFields),
       listeners: head.listeners,
       release: () => releaseAll(leases),
     };
+  }
+
+  /** Policies of an upstream are layers around its pool, for whoever calls it. */
+  #wrapUpstreams({ upstreamUses }: Head, compiler: PolicyCompiler): void {
+    for (const [index, uses] of upstreamUses) {
+      const upstream = this.#leases[index]?.resource;
+      if (upstream === undefined) throw new Error(`there is no upstream ${index}`);
+      const facts: RouteFacts = { name: upstream.options.name, gateway: '', pattern: '', parameters: [] };
+      const { layers } = composeChain(
+        uses.flatMap((use) => compiler.hooks(use, facts).hooks),
+        null,
+      );
+      let { dispatch } = upstream;
+      for (const hook of [...(layers ?? [])].reverse()) dispatch = hook.wrap(dispatch);
+      this.#dispatches.set(index, dispatch);
+      this.#upstreamByName.set(upstream.options.name, { options: upstream.options, dispatch, close: () => undefined });
+    }
   }
 
   *#addRoutes(
@@ -153,7 +195,7 @@ export class PlanBuilder {
       const parsed = parsePathPattern(document.path);
       if (!parsed.ok) throw new Error(`${document.path}: ${parsed.message}`);
       const gateway = head.gateways[document.gateway]?.name ?? '';
-      const stop = document.target.kind === 'refused' ? refuseMissing : null;
+      const stop = this.#stopOf(document);
       const alternative: Alternative = {
         route: this.#route(document, parsed.value.parameters, gateway, compiler, pages, stop),
         methods: document.match?.methods ?? null,
@@ -167,6 +209,15 @@ export class PlanBuilder {
       }
       if (index % STEPS_A_SLICE === STEPS_A_SLICE - 1) yield;
     }
+  }
+
+  /** Answers in the place of a target. */
+  #stopOf({ target }: RouteDocument): RequestHook | null {
+    if (target.kind === 'refused') return refuseMissing;
+    if (target.kind !== 'identifier') return null;
+    const identifier = this.#identifiers.get(target.entry);
+    if (identifier === undefined || identifier.serve === null) throw new Error(`${target.entry} serves no paths`);
+    return serveEndpoint(identifier.serve, target.endpoint);
   }
 
   #route(
@@ -252,8 +303,11 @@ export class PlanBuilder {
         return respondWith(target.status, target.headers, target.body);
       case 'ready':
         return respondReady(this.#ports);
+      case 'jwks':
+        return respondJwks(publicKeyFeeds(this.#uses, this.#ports.feeds));
       case 'handler':
         return this.#handlers.get(target.file) ?? neverDispatched;
+      case 'identifier':
       case 'refused':
       case 'unmatched':
         return neverDispatched;
@@ -263,7 +317,8 @@ export class PlanBuilder {
   #upstream(index: number, upgrade: boolean): Dispatch {
     const upstream = this.#leases[index]?.resource;
     if (upstream === undefined) throw new Error(`there is no upstream ${index}`);
-    return upgrade && upstream.options.upgrade ? upstream.dispatch : withoutUpgrade(upstream.dispatch);
+    const dispatch = this.#dispatches.get(index) ?? upstream.dispatch;
+    return upgrade && upstream.options.upgrade ? dispatch : withoutUpgrade(dispatch);
   }
 
   #headPart(): Head {
@@ -272,7 +327,7 @@ export class PlanBuilder {
   }
 }
 
-function releaseAll(leases: readonly Lease<Upstream>[]): void {
+function releaseAll(leases: readonly Pick<Lease<unknown>, 'release'>[]): void {
   for (const lease of leases) lease.release();
 }
 

@@ -1,3 +1,4 @@
+import type { Consumer, IdentifierEndpoint } from '../plan/identifier.ts';
 import type { ConnectionLimits, Forwarding, ListenerPlan } from '../plan/plan.ts';
 import type { UpstreamOptions } from '../plan/upstream.ts';
 
@@ -11,15 +12,46 @@ export interface PlanDocument {
   readonly limits: ConnectionLimits;
   readonly forwarding: Forwarding;
   readonly trustedProxies: readonly string[];
+  /** Fields that tell services who calls. */
+  readonly identityFields: readonly string[];
   /** Absolute paths of users' policies, in their order. */
   readonly policyFiles: readonly string[];
+  /** Entries of `auth`. */
+  readonly identifiers: readonly AuthEntryDocument[];
   readonly upstreams: readonly UpstreamOptions[];
+  /** By index of an upstream: indices into `uses`, in the order of the registry. Upstreams without are left out. */
+  readonly upstreamUses: readonly (readonly [upstream: number, uses: readonly number[]])[];
   readonly uses: readonly PolicyUse[];
   readonly errorPages: readonly ErrorPagesDocument[];
   readonly gateways: readonly GatewayDocument[];
   /** Index of the gateway for hosts that none names. */
   readonly otherwise: number;
   readonly routes: readonly RouteDocument[];
+}
+
+/** An entry of `auth` as workers know it: without keys, which the main thread publishes as digests. */
+export interface AuthEntryDocument {
+  /** Whose feeds it reads. */
+  readonly owner: string;
+  readonly entry: string;
+  /** Name of its module. */
+  readonly kind: string;
+  readonly options: unknown;
+  readonly plan: string | null;
+  readonly consumers: readonly (readonly [name: string, Consumer])[];
+  readonly endpoints: readonly IdentifierEndpoint[];
+}
+
+/** Background work that a configuration asks of the main thread. It never crosses to the workers. */
+export interface SupervisedDocument {
+  /** Under which its feeds are published. */
+  readonly owner: string;
+  readonly kind: 'identifier' | 'policy';
+  readonly module: string;
+  /** The entry of `auth`, or the policy. */
+  readonly name: string;
+  readonly options: unknown;
+  readonly consumers: readonly (readonly [name: string, Consumer])[];
 }
 
 /** One distinct use of a policy: routes refer to it by its index. */
@@ -75,7 +107,11 @@ export type TargetDocument =
       readonly body: string | null;
     }
   | { readonly kind: 'ready' }
+  /** The public keys of the identity tokens of this plan. */
+  | { readonly kind: 'jwks' }
   | { readonly kind: 'handler'; readonly file: string }
+  /** A path of an entry of `auth` itself, such as the callback of a login. */
+  | { readonly kind: 'identifier'; readonly entry: string; readonly endpoint: string }
   /** Needs what does not exist yet: 501. */
   | { readonly kind: 'refused'; readonly missing: readonly string[] }
   /** 404 or 405. */

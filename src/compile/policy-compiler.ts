@@ -1,5 +1,9 @@
 import type { Problem } from '../base/problem.ts';
+import { type Condition, compileCondition, neverHolds } from '../plan/condition.ts';
+import { FailureLog } from '../plan/condition-failures.ts';
 import type { Exchange, Slot } from '../plan/exchange.ts';
+import type { Feed } from '../plan/feed.ts';
+import type { Identifier } from '../plan/identifier.ts';
 import type { CompileEnv, Hooks, LogSink, PolicyModule, RouteFacts } from '../plan/policy.ts';
 import { compileTemplate, type Template, type TemplatePlace } from '../plan/template.ts';
 import type { PolicyUse } from './plan-document.ts';
@@ -19,6 +23,9 @@ export interface UseProblem {
 export interface PolicyPorts {
   readonly log: LogSink;
   logTo(file: string): LogSink;
+  /** A feed of this use's own supervision. */
+  feed<V>(use: PolicyUse, name: string): Feed<V>;
+  identifier(entry: string): Identifier | null;
   problem(problem: UseProblem): void;
 }
 
@@ -78,7 +85,7 @@ export class PolicyCompiler {
     const { policy, options } = this.#uses[use] as PolicyUse;
     const module = this.#modules.get(policy);
     if (module === undefined) throw new Error(`there is no policy ${policy}`);
-    const env = new Env(use, policy, route, this.#ports, this.#slots);
+    const env = new Env(use, this.#uses[use] as PolicyUse, route, this.#ports, this.#slots);
     const made = module.compile(options, env);
     // With a template that this route cannot render it must not run at all: only where no route matches, since
     // everywhere else that is an error of `check`.
@@ -98,15 +105,15 @@ class Env implements CompileEnv {
   isUnfit = false;
   readonly log: LogSink;
   readonly #use: number;
-  readonly #policy: string;
+  readonly #source: PolicyUse;
   readonly #route: RouteFacts;
   readonly #ports: PolicyPorts;
   readonly #slots: Map<string, number>;
   #slotsTaken = 0;
 
-  constructor(use: number, policy: string, route: RouteFacts, ports: PolicyPorts, slots: Map<string, number>) {
+  constructor(use: number, source: PolicyUse, route: RouteFacts, ports: PolicyPorts, slots: Map<string, number>) {
     this.#use = use;
-    this.#policy = policy;
+    this.#source = source;
     this.#route = route;
     this.#ports = ports;
     this.#slots = slots;
@@ -122,8 +129,16 @@ class Env implements CompileEnv {
     return this.#ports.logTo(file);
   }
 
+  feed<V>(name: string): Feed<V> {
+    return this.#ports.feed(this.#source, name);
+  }
+
+  identifier(entry: string): Identifier | null {
+    return this.#ports.identifier(entry);
+  }
+
   slot<T>(): Slot<T> {
-    const key = `${this.#policy} ${this.#slotsTaken++}`;
+    const key = `${this.#source.policy} ${this.#slotsTaken++}`;
     let index = this.#slots.get(key);
     if (index === undefined) {
       index = this.#slots.size;
@@ -144,6 +159,20 @@ class Env implements CompileEnv {
     const { code, message, remedy } = compiled.problem;
     this.problem('error', code, message, remedy, path);
     return emptyTemplate();
+  }
+
+  condition(text: string, path: readonly (string | number)[]): Condition {
+    const failures = new FailureLog(this.log);
+    const compiled = compileCondition(text, this.#route.parameters, (failure) => failures.add(failure));
+    if (compiled.condition !== null) {
+      if (compiled.condition.usesParameters && this.tie === 'none') this.tie = 'parameters';
+      return compiled.condition;
+    }
+    if (this.tie === 'none') this.tie = 'parameters';
+    this.isUnfit = true;
+    const { code, message, remedy } = compiled.problem;
+    this.problem('error', code, message, remedy, path);
+    return neverHolds();
   }
 
   problem(

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { errors } from '../base/gateway-error.ts';
 import { fieldName, HeaderBlock } from '../base/headers.ts';
 import { Chunk, type Dispatch, ResponseHead, type Sink } from '../plan/call.ts';
+import type { Identifier } from '../plan/identifier.ts';
 import type { RequestHook } from '../plan/policy.ts';
 import { Reply } from '../plan/reply.ts';
 import type { RouteTree } from '../plan/route-tree.ts';
@@ -35,6 +36,11 @@ export function withoutUpgrade(next: Dispatch): Dispatch {
     call.upgrade = null;
     next(call, sink);
   };
+}
+
+/** The paths of an entry of `auth` itself: behind guard and preflight, before anybody has identified. */
+export function serveEndpoint(serve: NonNullable<Identifier['serve']>, endpoint: string): RequestHook {
+  return { phase: 'identify', run: (exchange) => serve(endpoint, exchange) };
 }
 
 export function respondWith(

@@ -1,6 +1,7 @@
 import { pathToFileURL } from 'node:url';
 import { shareOwnPackage } from '../config/own-package.ts';
 import type { PolicyModule } from '../plan/policy.ts';
+import type { Registry } from '../plan/registry.ts';
 import type { CheckContext } from './check-context.ts';
 import { settingShape } from './model/route.ts';
 
@@ -28,12 +29,12 @@ function shapeProblem(policy: unknown): string | null {
 
 /** Users' policies as the document names them, in that order; what does not load is reported. */
 export async function loadUserPolicies(
-  registry: readonly PolicyModule[],
+  registry: Registry,
   context: CheckContext,
 ): Promise<{ modules: PolicyModule[]; files: string[] }> {
   const modules: PolicyModule[] = [];
   const files: string[] = [];
-  const names = new Set([...registry.map(({ name }) => name), ...Object.keys(settingShape)]);
+  const names = new Set([...registry.policies.map(({ name }) => name), ...Object.keys(settingShape)]);
   const value = (context.loaded.value as { policies?: unknown } | null)?.policies;
   for (const [index, name] of (Array.isArray(value) ? value : value === undefined ? [] : [value]).entries()) {
     // Anything else is the schema's to report.

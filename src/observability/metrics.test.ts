@@ -22,7 +22,7 @@ const reading: ProcessReading = {
 };
 
 function exchange(series: number, status: number, milliseconds: number): Exchange {
-  const peer = { address: '', port: 0, tls: false, trusted: false, listener: '' };
+  const peer = { address: '', port: 0, tls: false, trusted: false, listener: '', certificate: null };
   const made = new Exchange(peer, new HeaderBlock(), { series } as Route);
   made.status = status;
   made.endedAt = milliseconds;

@@ -1,6 +1,7 @@
 import type { GatewayError } from '../base/gateway-error.ts';
 import type { HeaderBlock } from '../base/headers.ts';
 import type { BodySource, ResponseHead, UpstreamCall } from './call.ts';
+import type { Authentication } from './identifier.ts';
 import type { Route } from './plan.ts';
 
 /** Who calls, once the identify phase knows. Policies after it read this and nothing about credentials. */
@@ -16,6 +17,27 @@ export interface Identity {
   readonly claims: Readonly<Record<string, unknown>>;
 }
 
+/** A client's certificate, which the listener's own authorities vouch for. Read when somebody asks. */
+export interface PeerCertificate {
+  /** Distinguished name, the most specific part first (RFC 4514): `CN=orders,OU=shop,O=Example`. */
+  readonly subject: string;
+  /** Null when there is none, or more than one. */
+  readonly commonName: string | null;
+  /** Entries of subjectAltName by their kinds. */
+  readonly uris: readonly string[];
+  readonly dnsNames: readonly string[];
+  readonly emails: readonly string[];
+  /** SHA-256 of it all, in lower-case hexadecimal. */
+  readonly fingerprint: string;
+  /** In lower-case hexadecimal. */
+  readonly serial: string;
+  /** Milliseconds since the epoch. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** DER, in base64. */
+  readonly encoded: string;
+}
+
 /** What is true for all exchanges of one client connection. */
 export interface Peer {
   /** Textual address of the other end; with PROXY protocol, what the balancer said. Empty for Unix sockets. */
@@ -26,6 +48,8 @@ export interface Peer {
   trusted: boolean;
   /** The listener it came in by, as configured. */
   readonly listener: string;
+  /** Null: the client showed none that is good, or the listener does not ask. */
+  readonly certificate: PeerCertificate | null;
 }
 
 /** A value that one policy keeps with an exchange: typed, at a fixed index, from `CompileEnv.slot`. */
@@ -62,6 +86,8 @@ export class Exchange {
   id = '';
   route: Route;
   identity: Identity | null = null;
+  /** How callers identify here; null before the identify phase, and where nobody has to. */
+  authentication: Authentication | null = null;
   /** Path (and query) for the upstream when a rewrite changed it, else null: then `path` and `query` go. */
   upstreamTarget: string | null = null;
   /** The call that the target answers, while there is one. */

@@ -4,6 +4,7 @@ import type { Exchange } from './exchange.ts';
 import { HEADER_NAME, headerName, listOf, mapOf, namedMap } from './fields.ts';
 import type { CompileEnv, Fact } from './policy.ts';
 import type { Template } from './template.ts';
+import { parseTemplate } from './template-syntax.ts';
 
 /** Changes of header fields, of requests and responses alike: `remove`, `rename`, `set`, `add`, done in this order. */
 
@@ -129,6 +130,20 @@ export class HeaderEdits {
       if (text !== undefined) headers.add(name, text);
     }
   }
+}
+
+/** The fields that are filled from who calls. */
+export function identityFieldsIn({ set = {}, add = {} }: HeaderEditOptions): string[] {
+  return [...Object.entries(set), ...Object.entries(add)].flatMap(([name, given]) => {
+    const texts = given === false ? [] : Array.isArray(given) ? given : [given];
+    return texts.some(readsIdentity) ? [name] : [];
+  });
+}
+
+function readsIdentity(text: string): boolean {
+  if (!text.includes('{identity')) return false;
+  const parsed = parseTemplate(text);
+  return 'parts' in parsed && parsed.parts.some((part) => typeof part !== 'string' && part.root === 'identity');
 }
 
 /** Null when nothing is to be done; `path` is where the options stand inside the policy's. */

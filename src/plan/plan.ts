@@ -1,4 +1,5 @@
 import type { HeaderBlock } from '../base/headers.ts';
+import type { LookAlikes } from '../base/look-alikes.ts';
 import type { AddressSet } from '../semantics/cidr.ts';
 import type { ForwardingSource } from '../semantics/forwarded.ts';
 import type { Dispatch } from './call.ts';
@@ -14,6 +15,8 @@ export interface Plan {
   readonly forwarding: Forwarding;
   /** Whose word about the client counts. */
   readonly trustedProxies: AddressSet;
+  /** Fields that tell services who calls: no trailer of a request may be one of them. */
+  readonly identityFields: LookAlikes | null;
   readonly listeners: readonly ListenerPlan[];
   /** Gives back what the plan holds (upstream pools and the like); called once, after its last exchange. */
   release(): void;
@@ -97,4 +100,13 @@ export interface ListenerTls {
   }[];
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
   readonly alpn: readonly string[];
+  /** Null: clients are not asked for a certificate. */
+  readonly clientCertificates: ClientCertificates | null;
+}
+
+export interface ClientCertificates {
+  /** PEM text of the authorities that may vouch for clients. */
+  readonly ca: string;
+  /** The handshake fails without a good one; otherwise one that is not good counts as none. */
+  readonly required: boolean;
 }

@@ -1,8 +1,12 @@
 import type { z } from 'zod';
 import type { Problem } from '../base/problem.ts';
 import type { BodySink, Dispatch, ResponseHead } from './call.ts';
+import type { Condition } from './condition.ts';
 import type { Exchange, Slot } from './exchange.ts';
+import type { Feed, FeedAnswer, FeedPublisher } from './feed.ts';
+import type { Identifier } from './identifier.ts';
 import type { DispatchLayer, RequestPhase } from './phase.ts';
+import type { Records } from './records.ts';
 import type { Reply } from './reply.ts';
 import type { Template, TemplatePlace } from './template.ts';
 
@@ -22,6 +26,16 @@ export type BodyTaker = Pick<BodySink, 'data' | 'end' | 'abort'>;
 export interface RequestHook {
   phase: RequestPhase;
   run(exchange: Exchange): Maybe<Reply | undefined>;
+  /** For `sluice explain`, before `run`: what it asks of this request. Its time does not matter. */
+  explain?(exchange: Exchange): readonly Finding[];
+}
+/** One thing that a hook asks of a request. */
+export interface Finding {
+  /** In words, with the values of the request that decide. */
+  readonly text: string;
+  readonly holds: boolean;
+  /** Where it stands inside the options. */
+  readonly path: readonly (string | number)[];
 }
 export interface DispatchHook {
   layer: DispatchLayer;
@@ -55,6 +69,8 @@ export interface CompileEnv {
   slot<T>(): Slot<T>;
   /** Parses a template against the names of this route; problems are reported at `path` inside the options. */
   template(text: string, place: TemplatePlace, path: readonly (string | number)[]): Template;
+  /** Compiles a condition (CEL) against the same names; it holds for nothing when it cannot be evaluated. */
+  condition(text: string, path: readonly (string | number)[]): Condition;
   /** Something is wrong with the options beyond their schema. */
   problem(
     severity: Problem['severity'],
@@ -67,6 +83,10 @@ export interface CompileEnv {
   readonly log: LogSink;
   /** The same into a file of its own; one sink per file, however many ask for it. */
   logTo(file: string): LogSink;
+  /** What this use's `supervise` publishes under that name. */
+  feed<V>(name: string): Feed<V>;
+  /** The entries of `auth` by name; null when there is none of that name. */
+  identifier(entry: string): Identifier | null;
 }
 
 export interface RouteFacts {
@@ -85,10 +105,24 @@ export interface Closable {
   close(): void | Promise<void>;
 }
 
-/** Main-thread side of a policy: background work that publishes values to workers. */
+/** Background work under way. */
+export interface Supervised extends Closable {
+  /** Resolves when the first attempt to get what it publishes has ended, well or not; absent: nothing to wait for. */
+  readonly settled?: Promise<void>;
+}
+
+/** Main-thread side of a policy: background work that publishes what workers need. */
 export interface SuperviseEnv {
-  publish(key: string, value: unknown): void;
-  readonly log: LogSink;
+  /** Under this name workers see it; `answer` looks for what they miss. */
+  feed<V>(name: string, answer?: FeedAnswer): FeedPublisher<V>;
+  /** Records that operators change. */
+  readonly records: Records;
+  /** Folder for what must outlast the process (mode 0700); null: there is none. */
+  readonly stateDirectory: string | null;
+  /** One line for the process's log: outages and recoveries, never secrets. */
+  problem(message: string): void;
+  /** What `sluice status` shows of it, read when somebody asks. */
+  report(read: () => unknown): void;
 }
 
 export interface Example<O> {
@@ -105,9 +139,13 @@ export interface PolicyModule<O = unknown> {
   schema: z.ZodType<O>;
   /** Checked by tests, printed in the docs. */
   examples: readonly Example<O>[];
+  /** True: `check` makes uses of it; nobody writes it. */
+  isInternal?: true;
+  /** Fields of the request that it fills from who calls: what clients put there is removed on every route. */
+  identityFields?(options: O): readonly string[];
   /** Null: nothing to do at run time. */
   compile(options: O, env: CompileEnv): Hooks | Hooks[] | null;
-  supervise?(options: O, env: SuperviseEnv): Closable;
+  supervise?(options: O, env: SuperviseEnv): Supervised;
 }
 
 /** Gives a module its options' type and keeps the registry free of it. */

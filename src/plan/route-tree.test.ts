@@ -40,7 +40,7 @@ function route(name: string, parameters: readonly string[] = []): Route {
   };
 }
 
-const peer = { address: '', port: 0, tls: false, trusted: false, listener: '' };
+const peer = { address: '', port: 0, tls: false, trusted: false, listener: '', certificate: null };
 const exchange = new Exchange(peer, new HeaderBlock(), route('none'));
 
 function treeOf(...keys: (string | [string, ...Omit<Alternative, 'route'>[]])[]): RouteTree {

@@ -56,6 +56,7 @@ test('the usual fields', () => {
     upstreamAddress: '127.0.0.1:4002',
     attempts: 2,
     identity: 'zoë',
+    auth: 'customer',
   });
 });
 

@@ -89,6 +89,8 @@ const writers = {
   upstreamAddress: text((exchange) => exchange.upstreamAddress),
   attempts: raw((exchange) => (exchange.attempts > 0 ? String(exchange.attempts) : '')),
   identity: text((exchange) => exchange.identity?.id ?? null),
+  consumer: text((exchange) => exchange.identity?.consumer ?? null),
+  auth: text((exchange) => exchange.identity?.method ?? null),
   reported: raw((exchange) => (exchange.reported > 0 ? String(exchange.reported) : '')),
 } satisfies Record<string, Writer>;
 

@@ -1,7 +1,14 @@
 import type { PolicyModule } from '../plan/policy.ts';
+import type { Registry } from '../plan/registry.ts';
 import { accessLog } from './access-log.ts';
+import { identifiers } from './auth/registry.ts';
+import { auth } from './auth.ts';
+import { authorize } from './authorize.ts';
 import { cors } from './cors.ts';
+import { credentials } from './credentials.ts';
 import { deprecated } from './deprecated.ts';
+import { identityHeaders } from './identity-headers.ts';
+import { identityToken } from './identity-token.ts';
 import { ipRules } from './ip-rules.ts';
 import { request } from './request.ts';
 import { requestId } from './request-id.ts';
@@ -13,14 +20,23 @@ import { sizeLimits } from './size-limits.ts';
  * Every policy there is. Inside one phase this order holds: what others read comes first, what has the last word on a
  * response comes late, and what tells about all of it is the end.
  */
-export const registry: readonly PolicyModule[] = [
+const policies: readonly PolicyModule[] = [
+  identityHeaders, // before anything can believe them
   requestId, // refusals below carry the id
   ipRules,
   sizeLimits,
   cors,
   deprecated,
+  auth,
+  authorize,
   request,
+  identityToken, // nothing above may take it away or write its own
   securityHeaders,
   response, // may change what the ones above have added
   accessLog,
 ];
+
+/** Settings of upstreams. */
+const upstreamPolicies: readonly PolicyModule[] = [credentials];
+
+export const registry: Registry = { policies, upstreamPolicies, identifiers };

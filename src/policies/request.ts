@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { errors } from '../base/gateway-error.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import { listOf, namedMap } from '../plan/fields.ts';
-import { compileHeaderEdits, headerEdits } from '../plan/header-edits.ts';
+import { compileHeaderEdits, headerEdits, identityFieldsIn } from '../plan/header-edits.ts';
 import { definePolicy } from '../plan/policy.ts';
 import { Reply } from '../plan/reply.ts';
 import type { Template } from '../plan/template.ts';
@@ -53,6 +53,7 @@ export const request = definePolicy({
       options: { query: { set: { version: 2, tenant: '{header.x-tenant}' }, remove: 'debug' } },
     },
   ],
+  identityFields: ({ headers = {} }) => identityFieldsIn(headers),
   compile({ headers, path, query }, env) {
     const edits = compileHeaderEdits(headers, env, ['headers']);
     const target = path === undefined ? null : env.template(path, 'path', ['path']);

@@ -1,6 +1,6 @@
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
-import type { ListenerTls } from '../plan/plan.ts';
+import type { ClientCertificates, ListenerTls } from '../plan/plan.ts';
 
 /** The certificates of one listener by server name: exact names, then `*.suffix`, then the first one. */
 export class Certificates {
@@ -14,8 +14,9 @@ export class Certificates {
   constructor(tls: ListenerTls) {
     let first: SecureContext | undefined;
     let defaultOptions: SecureContextOptions = {};
+    const clients = tls.clientCertificates === null ? {} : clientOptions(tls.clientCertificates);
     for (const { certificate, key, hosts } of tls.certificates) {
-      const options: SecureContextOptions = { cert: certificate, key, minVersion: tls.minVersion };
+      const options: SecureContextOptions = { cert: certificate, key, minVersion: tls.minVersion, ...clients };
       const context = createSecureContext(options);
       if (first === undefined) {
         first = context;
@@ -40,6 +41,16 @@ export class Certificates {
     const dot = name.indexOf('.');
     return (dot > 0 ? this.#suffixes.get(name.slice(dot)) : undefined) ?? this.#first;
   }
+}
+
+/**
+ * Every context has them, since the one that the server name chooses takes the place of the listener's. A session goes on
+ * only under the settings that it began with: tickets are shared by all listeners and workers, and what one of them took
+ * without a certificate, or by an authority that is no longer trusted, must not pass for a certificate here.
+ */
+function clientOptions({ ca, required }: ClientCertificates): SecureContextOptions {
+  const id = createHash('sha256').update(`${required} ${ca}`).digest('hex').slice(0, 32);
+  return { ca, sessionIdContext: id };
 }
 
 /** DNS names of the certificate's subjectAltName. */

@@ -2,6 +2,7 @@ import { lstatSync, renameSync } from 'node:fs';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { threadId } from 'node:worker_threads';
+import type { PeerCertificate } from '../plan/exchange.ts';
 import type { ListenerPlan } from '../plan/plan.ts';
 import { type ProxiedEndpoints, readProxyHeader } from '../semantics/proxy-protocol.ts';
 import { HANDSHAKE_TIMEOUT, TlsFront } from './tls-front.ts';
@@ -9,7 +10,12 @@ import { HANDSHAKE_TIMEOUT, TlsFront } from './tls-front.ts';
 /** Connections that may wait in the kernel; it caps the number at `net.core.somaxconn`. */
 const BACKLOG = 16_384;
 
-export type Accept = (socket: Socket, proxied: ProxiedEndpoints | null, listener: Listener) => void;
+export type Accept = (
+  socket: Socket,
+  proxied: ProxiedEndpoints | null,
+  certificate: PeerCertificate | null,
+  listener: Listener,
+) => void;
 
 /** A bound address of one worker. It outlives plans: reloads change what it is told, never the socket. */
 export class Listener {
@@ -84,8 +90,8 @@ export class Listener {
       throw new Error(`cannot listen on ${path}: a Unix socket takes TLS or the PROXY protocol, not both`);
     }
     if (this.#tls !== null && isDeepStrictEqual(this.#tls.settings, tls)) return this.#tls;
-    return new TlsFront(tls, this.#ticketKeys, (secure) =>
-      this.#accept(secure, this.#proxied.get(endpointOf(secure)) ?? null, this),
+    return new TlsFront(tls, this.#ticketKeys, (secure, certificate) =>
+      this.#accept(secure, this.#proxied.get(endpointOf(secure)) ?? null, certificate, this),
     );
   }
 
@@ -111,7 +117,7 @@ export class Listener {
 
   #secure(socket: Socket, proxied: ProxiedEndpoints | null): void {
     if (this.#tls === null) {
-      this.#accept(socket, proxied, this);
+      this.#accept(socket, proxied, null, this);
       return;
     }
     // Until the handshake is done nobody else listens for the end of this socket.

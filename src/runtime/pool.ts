@@ -59,27 +59,38 @@ class WaitingCall extends Deadline implements CallRunner {
   }
 }
 
+/** What a pool counts with. */
+export type UpstreamMeter = Pick<
+  WorkerCell,
+  | 'callStarted'
+  | 'callEnded'
+  | 'callRetried'
+  | 'upstreamError'
+  | 'upstreamConnectionOpened'
+  | 'upstreamConnectionClosed'
+>;
+
 /** Connections of one worker to one upstream: kept alive, bounded in number, use and age; a short line when all are busy. */
 export class UpstreamPool implements Upstream, ConnectionPool {
   readonly options: UpstreamOptions;
   readonly headLimits: HeadLimits;
   readonly dispatch: Dispatch;
-  readonly #cell: WorkerCell;
+  readonly #meter: UpstreamMeter;
   readonly #states: readonly EndpointState[];
   readonly #balancer: Balancer;
   readonly #security: UpstreamSecurity | null;
   #line: WaitingCall[] = [];
   #closed = false;
 
-  constructor(options: UpstreamOptions, cell: WorkerCell) {
+  constructor(options: UpstreamOptions, meter: UpstreamMeter) {
     this.options = options;
     this.headLimits = { maxHead: options.maxHead, maxTarget: 0, maxFields: MAX_RESPONSE_FIELDS };
-    this.#cell = cell;
+    this.#meter = meter;
     this.#states = options.endpoints.map((endpoint) => ({ endpoint, idle: [], connections: 0 }));
     this.#balancer = balancerFor(options.endpoints);
     this.#security = options.endpoints.some(({ tls }) => tls) ? new UpstreamSecurity(options) : null;
     this.dispatch = (call, sink) => {
-      this.#cell.callStarted(options.series);
+      this.#meter.callStarted(options.series);
       this.#place(call, sink);
     };
   }
@@ -138,7 +149,7 @@ export class UpstreamPool implements Upstream, ConnectionPool {
       connected: (socket, address) => this.#connected(state, socket, address, waiting),
       failed: (error) => {
         state.connections--;
-        this.#cell.upstreamError(this.options.series, error);
+        this.#meter.upstreamError(this.options.series, error);
         this.#connectFailed(index, waiting, error);
         this.#openForLine(state, index);
       },
@@ -146,7 +157,7 @@ export class UpstreamPool implements Upstream, ConnectionPool {
   }
 
   #connected(state: EndpointState, socket: Socket, address: string, waiting: WaitingCall): void {
-    this.#cell.upstreamConnectionOpened(this.options.series);
+    this.#meter.upstreamConnectionOpened(this.options.series);
     const connection = new UpstreamConnection(state.endpoint, address, this, (owner) => openTransport(socket, owner));
     if (waiting.take()) {
       connection.send(waiting.call, waiting.sink);
@@ -180,8 +191,8 @@ export class UpstreamPool implements Upstream, ConnectionPool {
   /** For `WaitingCall`: no connection is to be had. */
   refuse(waiting: WaitingCall, error: GatewayError): void {
     if (!waiting.take()) return;
-    if (error === errors.upstreamBusy) this.#cell.upstreamError(this.options.series, error);
-    this.#cell.callEnded(this.options.series, -1);
+    if (error === errors.upstreamBusy) this.#meter.upstreamError(this.options.series, error);
+    this.#meter.callEnded(this.options.series, -1);
     waiting.sink.fail(error);
   }
 
@@ -203,7 +214,7 @@ export class UpstreamPool implements Upstream, ConnectionPool {
   closed(connection: UpstreamConnection): void {
     const state = this.#stateOf(connection);
     state.connections--;
-    this.#cell.upstreamConnectionClosed(this.options.series);
+    this.#meter.upstreamConnectionClosed(this.options.series);
     const at = state.idle.indexOf(connection);
     if (at >= 0) state.idle.splice(at, 1);
     this.#openForLine(state, this.#states.indexOf(state));
@@ -230,15 +241,15 @@ export class UpstreamPool implements Upstream, ConnectionPool {
       sink.fail(error);
       return;
     }
-    this.#cell.callRetried(this.options.series);
-    this.#cell.callStarted(this.options.series);
+    this.#meter.callRetried(this.options.series);
+    this.#meter.callStarted(this.options.series);
     const index = this.#states.indexOf(this.#stateOf(connection));
     this.#open(index, new WaitingCall(call, sink, this));
   }
 
   callEnded(_call: UpstreamCall, headMilliseconds: number, error: GatewayError | null): void {
-    this.#cell.callEnded(this.options.series, headMilliseconds);
-    if (error !== null && error.from === 'upstream') this.#cell.upstreamError(this.options.series, error);
+    this.#meter.callEnded(this.options.series, headMilliseconds);
+    if (error !== null && error.from === 'upstream') this.#meter.upstreamError(this.options.series, error);
   }
 
   /** No new calls come; idle connections end, the others with their call. */

@@ -2,7 +2,8 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import { type FieldLines, fieldName } from '../base/headers.ts';
-import { Exchange, type Peer } from '../plan/exchange.ts';
+import type { LookAlikes } from '../base/look-alikes.ts';
+import { Exchange, type Peer, type PeerCertificate } from '../plan/exchange.ts';
 import type { ConnectionLimits, ListenerPlan, Plan, Route } from '../plan/plan.ts';
 import { RouteMatch, type RouteTree } from '../plan/route-tree.ts';
 import { canonicalAddress } from '../semantics/cidr.ts';
@@ -68,6 +69,10 @@ export class Server implements ConnectionHost, ExecutionContext {
     return this.#plan.limits;
   }
 
+  get identityFields(): LookAlikes | null {
+    return this.#plan.identityFields;
+  }
+
   get draining(): boolean {
     return this.#env.state.draining;
   }
@@ -88,8 +93,8 @@ export class Server implements ConnectionHost, ExecutionContext {
           present.prepare(wanted);
           continue;
         }
-        const listener = new Listener(wanted, this.#ticketKeys, (socket, proxied, from) =>
-          this.#accept(socket, proxied, from),
+        const listener = new Listener(wanted, this.#ticketKeys, (socket, proxied, certificate, from) =>
+          this.#accept(socket, proxied, certificate, from),
         );
         bound.push(listener);
         await listener.bind();
@@ -157,7 +162,12 @@ export class Server implements ConnectionHost, ExecutionContext {
     for (const connection of this.#connections) connection.destroy();
   }
 
-  #accept(socket: Socket, proxied: ProxiedEndpoints | null, listener: Listener): void {
+  #accept(
+    socket: Socket,
+    proxied: ProxiedEndpoints | null,
+    certificate: PeerCertificate | null,
+    listener: Listener,
+  ): void {
     const plan = this.#plan;
     // A socket that is gone already would never tell that it closes.
     if (socket.destroyed || this.#connections.size >= plan.limits.maxConnections) {
@@ -172,6 +182,7 @@ export class Server implements ConnectionHost, ExecutionContext {
       tls: (socket as Partial<TLSSocket>).encrypted === true,
       trusted: plan.trustedProxies.contains(canonical),
       listener: listener.plan.address,
+      certificate,
     };
     this.cell.connectionOpened();
     const connection = new ClientConnection(peer, this, (owner) => openTransport(socket, owner));

@@ -1,10 +1,14 @@
 import type { Socket } from 'node:net';
 import { createServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import type { PeerCertificate } from '../plan/exchange.ts';
 import type { ListenerTls } from '../plan/plan.ts';
 import { Certificates } from './certificates.ts';
+import { ClientCertificate } from './client-certificate.ts';
 
 /** A handshake comes at once or not at all. */
 export const HANDSHAKE_TIMEOUT = 10_000;
+
+export type AcceptSecure = (secure: TLSSocket, certificate: PeerCertificate | null) => void;
 
 /**
  * The TLS side of a listener for one set of settings. New settings get a new one, so that all of them count for the
@@ -15,8 +19,9 @@ export class TlsFront {
   readonly #server: TlsServer;
 
   /** Throws on a certificate or key that does not load. */
-  constructor(settings: ListenerTls, ticketKeys: Buffer | null, accept: (secure: TLSSocket) => void) {
+  constructor(settings: ListenerTls, ticketKeys: Buffer | null, accept: AcceptSecure) {
     this.settings = settings;
+    const { clientCertificates } = settings;
     const certificates = new Certificates(settings);
     this.#server = createServer(
       {
@@ -26,10 +31,18 @@ export class TlsFront {
         handshakeTimeout: HANDSHAKE_TIMEOUT,
         allowHalfOpen: true,
         ...(ticketKeys !== null && { ticketKeys }),
+        requestCert: clientCertificates !== null,
+        rejectUnauthorized: clientCertificates?.required === true,
       },
       (secure) => {
         secure.pause();
-        accept(secure);
+        if (clientCertificates === null) {
+          accept(secure, null);
+          return;
+        }
+        const certificate = clientCertificateOf(secure);
+        if (certificate === null && clientCertificates.required) secure.destroy();
+        else accept(secure, certificate);
       },
     );
     // The peer spoke no TLS, or refused ours: nobody is there to answer.
@@ -44,4 +57,11 @@ export class TlsFront {
   setTicketKeys(keys: Buffer): void {
     this.#server.setTicketKeys(keys);
   }
+}
+
+/** Node calls a session authorized that was resumed without any certificate: the certificate itself must be there. */
+function clientCertificateOf(secure: TLSSocket): PeerCertificate | null {
+  if (!secure.authorized) return null;
+  const certificate = secure.getPeerX509Certificate();
+  return certificate === undefined ? null : new ClientCertificate(certificate);
 }

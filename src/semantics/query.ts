@@ -17,6 +17,21 @@ export function queryValue(query: string, name: string): string | undefined {
   return undefined;
 }
 
+/** Whether more than one parameter has that name: readers differ in which of them they take. */
+export function hasSeveralParameters(query: string, name: string): boolean {
+  let found = false;
+  let start = 0;
+  while (start < query.length) {
+    const end = pairEnd(query, start);
+    if (isNamed(query, start, nameEnd(query, start, end), name)) {
+      if (found) return true;
+      found = true;
+    }
+    start = end + 1;
+  }
+  return false;
+}
+
 /** The query without any parameter of that name. The very same string when there is none. */
 export function withoutParameter(query: string, name: string): string {
   let kept = '';

@@ -30,7 +30,7 @@ function route(series: number): Route {
 }
 
 function exchange(series: number, status: number, startedAt: number, endedAt: number): Exchange {
-  const peer = { address: '127.0.0.1', port: 1, tls: false, trusted: false, listener: 'x' };
+  const peer = { address: '127.0.0.1', port: 1, tls: false, trusted: false, listener: 'x', certificate: null };
   const made = new Exchange(peer, new HeaderBlock(), route(series));
   made.status = status;
   made.startedAt = startedAt;

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Problem } from '../base/problem.ts';
+import type { SupervisedDocument } from '../compile/plan-document.ts';
 import type { RouteSeries, UpstreamSeries } from '../observability/metrics.ts';
 import type { ProcessSettings } from './settings.ts';
 
@@ -31,6 +32,8 @@ export interface ConfigAccepted {
   /** The plan, serialised, in parts. */
   readonly parts: readonly SharedArrayBuffer[];
   readonly series: KnownSeries;
+  /** Background work that it asks of the main thread. */
+  readonly supervised: readonly SupervisedDocument[];
   /** Of everything that the plan is made of. */
   readonly hash: string;
   /** Of users' modules, which only new workers can load anew; empty when there are none. */

@@ -3,6 +3,7 @@ import { afterEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MetricsView } from '../shared-memory/metrics-view.ts';
 import { Crew, type CrewSettings } from './crew.ts';
+import { FeedHub } from './feed-hub.ts';
 import type { PlanParcel } from './messages.ts';
 import { ProcessLog } from './process-log.ts';
 import { PrepareError } from './worker-thread.ts';
@@ -36,6 +37,10 @@ describe('crew', () => {
         env: () => process.env,
         log: new ProcessLog((line) => lines.push(line), false),
         ticketKeys: Buffer.alloc(48),
+        feeds: new FeedHub(
+          () => [],
+          () => undefined,
+        ),
         series: () => ({ routes: 1, upstreams: 1 }),
         stuck: () => assert.fail('no thread should be stuck'),
       },

@@ -1,5 +1,6 @@
 import { CellPool } from './cells.ts';
 import { Exclusive } from './exclusive.ts';
+import type { FeedHub } from './feed-hub.ts';
 import type { PlanParcel, WorkerBoot } from './messages.ts';
 import type { ProcessLog } from './process-log.ts';
 import { Watchdog } from './watchdog.ts';
@@ -24,6 +25,7 @@ export interface CrewOptions {
   env(): NodeJS.ProcessEnv;
   readonly log: ProcessLog;
   readonly ticketKeys: Uint8Array;
+  readonly feeds: FeedHub;
   /** How many series are in use, for clearing gauges. */
   series(): { routes: number; upstreams: number };
   /** A thread that cannot be ended: only the end of the process frees what it holds. */
@@ -194,8 +196,10 @@ export class Crew {
       { script: this.#options.script, env: this.#options.env(), maxHeapMegabytes: settings.maxHeapMegabytes },
       boot,
       (line) => this.#options.log.error('worker', line, { worker: boot.id }),
+      (question, asking) => void this.#options.feeds.answer(question, asking),
     );
     this.workers.add(worker);
+    this.#options.feeds.tellAll(worker);
     void worker.ended.then((end) => {
       this.workers.delete(worker);
       const series = this.#options.series();

@@ -1,3 +1,5 @@
+import type { FeedNews, FeedQuestion } from '../compile/feeds.ts';
+
 /** What the supervisor and a worker tell each other. Everything that is counted or measured goes by shared memory. */
 export interface WorkerBoot {
   readonly id: number;
@@ -21,6 +23,9 @@ export type ToWorker =
   | { readonly kind: 'abandon'; readonly version: number }
   | { readonly kind: 'draining' }
   | { readonly kind: 'ticketKeys'; readonly keys: Uint8Array }
+  | { readonly kind: 'feed'; readonly news: FeedNews }
+  | { readonly kind: 'feedAnswered'; readonly id: number }
+  | { readonly kind: 'feedOver'; readonly owner: string }
   /** Log files were moved away: go on with new ones. */
   | { readonly kind: 'reopenLogs' }
   /** Close the listeners, finish what is under way, then end. */
@@ -31,6 +36,7 @@ export type FromWorker =
   | { readonly kind: 'prepared'; readonly version: number }
   | { readonly kind: 'refused'; readonly version: number; readonly refusal: Refusal }
   | { readonly kind: 'committed'; readonly version: number }
+  | { readonly kind: 'feedQuestion'; readonly question: FeedQuestion }
   | { readonly kind: 'log'; readonly line: string };
 
 /** Why a plan could not be prepared. */

@@ -36,6 +36,7 @@ describe('process settings', () => {
       drain: { delayMs: 5_000, timeoutMs: 60_000 },
       admin: { host: null, port: 0, path: '/run/sluice/admin.sock', hosts: ['gateway.internal'] },
       stateDir: '/etc/sluice/state',
+      stores: { shared: null },
     });
     assert.equal(settings({ admin: false }).admin, null);
     assert.equal(settings({}, { STATE_DIRECTORY: '/var/lib/sluice' }).stateDir, '/var/lib/sluice');

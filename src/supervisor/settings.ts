@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { ProcessValue } from '../compile/model/process.ts';
+import type { StoresSettings } from '../stores/settings.ts';
 import { stateDirectoryPath } from './state-directory.ts';
 
 /** What the configuration says about the process itself. Milliseconds, MiB. */
@@ -13,6 +14,7 @@ export interface ProcessSettings {
   /** Null: no admin API. */
   readonly admin: AdminSettings | null;
   readonly stateDir: string;
+  readonly stores: StoresSettings;
 }
 
 export interface AdminSettings {
@@ -35,6 +37,7 @@ export function processSettings(
   value: ProcessValue,
   files: readonly string[],
   env: NodeJS.ProcessEnv,
+  stores: StoresSettings = { shared: null },
 ): ProcessSettings {
   const { workers, admin, drain } = value;
   const given = typeof workers === 'object' ? workers : { count: workers ?? 'auto', ...DEFAULT_WORKER };
@@ -47,6 +50,7 @@ export function processSettings(
     drain: { delayMs: drain.delay, timeoutMs: drain.timeout },
     admin: admin === false ? null : adminSettings(admin),
     stateDir: stateDirectoryPath(configured, directory, env),
+    stores,
   };
 }
 

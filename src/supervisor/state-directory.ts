@@ -33,6 +33,10 @@ export class StateDirectory {
     this.#usable = true;
   }
 
+  get isUsable(): boolean {
+    return this.#usable;
+  }
+
   /**
    * With a place for compiled code, so that a replacement of a worker starts three times as fast (430 → 150 ms). It has
    * to be a private one: whoever writes there decides what workers run.

@@ -1,7 +1,9 @@
 import type { ProcessReading } from '../observability/metrics.ts';
+import type { RecordsState } from '../plan/records.ts';
 import type { WorkerVitals } from '../shared-memory/control.ts';
 import type { RecentTraffic, RouteRate, UpstreamRate } from './recent.ts';
 import type { ReloadReason } from './reloader.ts';
+import type { SupervisionReport } from './supervision.ts';
 import type { Supervisor } from './supervisor.ts';
 
 /** What `sluice status --json` prints and the admin API answers: a stable shape. */
@@ -24,6 +26,10 @@ export interface Status {
   };
   readonly workers: readonly (WorkerVitals & { readonly id: number; readonly version: number })[];
   readonly replaced: Readonly<Record<string, number>>;
+  /** Background work: keys of issuers and the like, with what keeps it from working. */
+  readonly supervision: readonly SupervisionReport[];
+  /** Where keys and revocations are kept. */
+  readonly records: RecordsState | null;
   /** Of the last seconds: `window`. */
   readonly window: number;
   readonly routes: readonly RouteRate[];
@@ -76,6 +82,8 @@ export function readStatus(
       ...worker.vitals,
     })),
     replaced: replaced(supervisor),
+    supervision: supervisor.background?.supervision.report() ?? [],
+    records: supervisor.background?.records.state ?? null,
     window: traffic.seconds,
     routes: traffic.routes,
     upstreams: traffic.upstreams,

@@ -1,10 +1,14 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Watcher, watchFiles } from '../config/watch.ts';
+import type { Registry } from '../plan/registry.ts';
 import { MetricsView } from '../shared-memory/metrics-view.ts';
 import { AdminAddress, type AdminFace } from './admin-address.ts';
+import { Background, type OpenRecords } from './background.ts';
 import type { ConfigAccepted, ConfigResult, KnownSeries } from './config-job.ts';
 import { Crew, type CrewSettings } from './crew.ts';
+import { FeedHub } from './feed-hub.ts';
+import { KeyDirectory } from './key-directory.ts';
 import type { ProcessLog } from './process-log.ts';
 import { Reloader, type ReloadOutcome, type ReloadReason } from './reloader.ts';
 import type { ProcessSettings } from './settings.ts';
@@ -13,6 +17,9 @@ import { StateDirectory } from './state-directory.ts';
 import { TicketKeys } from './ticket-keys.ts';
 import type { WorkerThread } from './worker-thread.ts';
 
+/** How long a start or reload waits for the first attempts of new background work (keys of an issuer, say). */
+const FIRST_ATTEMPT_MS = 2_000;
+
 export interface SupervisorOptions {
   readonly workerScript: URL;
   /** Configuration files as given. */
@@ -20,6 +27,9 @@ export interface SupervisorOptions {
   readonly log: ProcessLog;
   /** Reads the configuration as it is now. */
   readConfig(series: KnownSeries, version: number, threadEnv: NodeJS.ProcessEnv): Promise<ConfigResult>;
+  readonly registry: Registry;
+  /** Where API keys and revocations are kept. */
+  openRecords: OpenRecords;
   readonly admin: AdminFace;
   /** The process has nothing left to do. */
   ended(code: number): void;
@@ -37,6 +47,8 @@ export class Supervisor {
   readonly startedAt = Date.now();
   readonly crew: Crew;
   readonly state: StateDirectory;
+  /** Null before the start. */
+  background: Background | null = null;
   readonly reloads = { succeeded: 0, failed: 0 };
   /** What changes through the admin API need; null when there is no place to keep one. */
   token: string | null = null;
@@ -48,6 +60,7 @@ export class Supervisor {
   readonly #reloader: Reloader;
   readonly #ticketKeys: TicketKeys;
   readonly #stopNow = new AbortController();
+  readonly #feeds: FeedHub;
   #config: ConfigAccepted;
   #version = 1;
   readonly #admin: AdminAddress;
@@ -63,9 +76,14 @@ export class Supervisor {
     this.#admin = new AdminAddress(options.admin, options.log);
     this.#reloader = new Reloader((reasons) => this.#reload(reasons));
     this.#ticketKeys = new TicketKeys((keys) => this.crew.setTicketKeys(keys));
+    this.#feeds = new FeedHub(
+      () => this.crew.workers,
+      (message) => this.#log.warn('supervision', message),
+    );
     this.crew = new Crew(
       {
         script: options.workerScript,
+        feeds: this.#feeds,
         env: () => this.state.workerEnv(process.env),
         log: options.log,
         ticketKeys: this.#ticketKeys.current,
@@ -167,8 +185,13 @@ export class Supervisor {
     const { settings } = this.#config;
     this.#warnOf(this.#config);
     this.#prepareState();
+    const background = this.#openBackground();
     let first = true;
     try {
+      const change = background.supervision.change(this.#config.supervised);
+      await change.settled(FIRST_ATTEMPT_MS);
+      // The store answers or fails within its own patience; no request may be taken in between.
+      await background.revocations.settled;
       first = await this.#admin.start(settings.admin, this.#options.takeOver, this.token);
       await this.crew.start({ version: 1, parts: this.#config.parts });
     } catch (error) {
@@ -179,6 +202,21 @@ export class Supervisor {
     const workers = `${settings.workers} worker${settings.workers === 1 ? '' : 's'}`;
     this.#log.info('start', `serving ${this.#config.listen.join(', ')} with ${workers}, ${admin}`);
     if (!first) void this.#admin.succeed(this.token);
+  }
+
+  #openBackground(): Background {
+    const { settings } = this.#config;
+    const background = new Background({
+      registry: this.#options.registry,
+      feeds: this.#feeds,
+      records: this.#options.openRecords,
+      settings,
+      stateDirectory: this.state.isUsable ? this.state.path : null,
+      keyDirectory: () => KeyDirectory.of(this.#config.supervised),
+      problem: (message) => this.#log.warn('supervision', message),
+    });
+    this.background = background;
+    return background;
   }
 
   #prepareState(): void {
@@ -234,13 +272,21 @@ export class Supervisor {
       return { ok: true, changed: false, version: this.#version, warnings: next.rendered };
     }
     try {
-      const admin = await this.#admin.prepare(next.settings.admin);
-      const fresh = next.codeHash !== before.codeHash;
-      await this.crew.change({ version, parts: next.parts }, crewSettings(next.settings), fresh).catch((error) => {
-        admin.abandon();
+      const background = this.background?.supervision.change(next.supervised);
+      try {
+        await background?.settled(FIRST_ATTEMPT_MS);
+        const admin = await this.#admin.prepare(next.settings.admin);
+        const fresh = next.codeHash !== before.codeHash;
+        await this.crew.change({ version, parts: next.parts }, crewSettings(next.settings), fresh).catch((error) => {
+          admin.abandon();
+          throw error;
+        });
+        admin.commit();
+      } catch (error) {
+        background?.abandon();
         throw error;
-      });
-      admin.commit();
+      }
+      background?.commit();
     } catch (error) {
       return refuse(wordsForPrepareFailure(error));
     }
@@ -268,6 +314,7 @@ export class Supervisor {
     this.#watcher.close();
     if (code === null) await this.crew.terminate();
     await this.#admin.close();
+    await this.background?.close();
     if (code !== null) this.#options.ended(code);
   }
 }

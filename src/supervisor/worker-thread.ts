@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { FeedQuestion } from '../compile/feeds.ts';
 import { ControlCell, type WorkerVitals } from '../shared-memory/control.ts';
 import type { FromWorker, PlanParcel, Refusal, ToWorker, WorkerBoot } from './messages.ts';
 import { within } from './within.ts';
@@ -52,13 +53,20 @@ export class WorkerThread {
   hasEnded = false;
   readonly #thread: Worker;
   readonly #log: (line: string) => void;
+  readonly #asked: (question: FeedQuestion, worker: WorkerThread) => void;
   #waiting: Waiting[] = [];
   #terminated = false;
   #startedNow: () => void = () => undefined;
   #failure: Error | null = null;
 
-  constructor(settings: WorkerSettings, boot: WorkerBoot, log: (line: string) => void) {
+  constructor(
+    settings: WorkerSettings,
+    boot: WorkerBoot,
+    log: (line: string) => void,
+    asked: (question: FeedQuestion, worker: WorkerThread) => void,
+  ) {
     this.id = boot.id;
+    this.#asked = asked;
     this.ownsUnixSockets = boot.ownsUnixSockets;
     this.metrics = boot.metrics;
     this.control = new ControlCell(boot.control);
@@ -157,6 +165,10 @@ export class WorkerThread {
     }
     if (message.kind === 'started') {
       this.#startedNow();
+      return;
+    }
+    if (message.kind === 'feedQuestion') {
+      this.#asked(message.question, this);
       return;
     }
     const kind = message.kind === 'refused' ? 'prepared' : message.kind;

@@ -11,10 +11,11 @@ import type { ReloadOutcome } from '../../src/supervisor/reloader.ts';
 import type { Status } from '../../src/supervisor/status.ts';
 import { freePort, type Gateway, startGateway, startUpstream, until } from '../harness.ts';
 import { KeepAliveLoad } from '../keep-alive-load.ts';
+import { soak } from '../soak/scale.ts';
 
 const SHIM = fileURLToPath(new URL('../../bin/sluice.js', import.meta.url));
-/** More in `test/soak` and in the bench; here the mechanism counts. */
-const RELOADS = Number(process.env.SLUICE_TEST_RELOADS ?? 10);
+/** Whole, it is the 50 reloads of `npm run bench reload` again. */
+const RELOADS = soak(10, 50);
 
 const answering = (status: number): string => `routes:\n  /*: { respond: { status: ${status} } }\n`;
 

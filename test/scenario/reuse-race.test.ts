@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { until } from '../harness.ts';
+import { soak } from '../soak/scale.ts';
 import {
   answering,
   connectRaw,
@@ -19,8 +20,7 @@ import { openScene } from '../support/scene.ts';
  */
 
 const GET = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';
-/** The 10,000 of the design at a size for every run. */
-const GETS = process.env.SOAK === undefined ? 2_000 : 10_000;
+const GETS = soak(2_000, 10_000);
 
 /** Answers the first request of each connection, and closes without an answer when the second has come. */
 function onceThenGone(peer: RawPeer): void {

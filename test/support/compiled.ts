@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { HeaderBlock } from '../../src/base/headers.ts';
 import { type CheckedConfig, checkConfig } from '../../src/compile/check.ts';
+import { noFeeds } from '../../src/compile/feeds.ts';
+import type { OpenIdentifier } from '../../src/compile/open-identifier.ts';
 import { PlanBuilder, type PlanPorts } from '../../src/compile/plan-builder.ts';
-import { planParts } from '../../src/compile/plan-document.ts';
+import { type AuthEntryDocument, planParts } from '../../src/compile/plan-document.ts';
 import { Resources } from '../../src/compile/resources.ts';
 import { assignSeries, noSeries } from '../../src/compile/series.ts';
+import { unasked } from '../../src/compile/unasked.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { type Chunk, type ResponseHead, type Sink, UpstreamCall } from '../../src/plan/call.ts';
 import { Exchange } from '../../src/plan/exchange.ts';
@@ -70,6 +73,11 @@ export function testPorts(overrides: Partial<PlanPorts> = {}): TestPorts {
   return {
     registry,
     upstreams,
+    identifiers: new Resources<AuthEntryDocument, OpenIdentifier>(({ entry }) => ({
+      identifier: unasked(entry),
+      close: () => undefined,
+    })),
+    feeds: noFeeds,
     policy: () => {
       throw new Error('no user policies here');
     },
@@ -109,7 +117,7 @@ export interface TestAnswer {
 export function ask(plan: Plan, method: string, url: string, fields: Record<string, string> = {}): TestAnswer {
   const [, host = '', rest = '/'] = /^http:\/\/([^/?]*)(.*)$/.exec(url) ?? [];
   const gateway = plan.hosts.find(host);
-  const peer = { address: '192.0.2.1', port: 1, tls: false, trusted: false, listener: '' };
+  const peer = { address: '192.0.2.1', port: 1, tls: false, trusted: false, listener: '', certificate: null };
   const exchange = new Exchange(peer, HeaderBlock.of(Object.entries(fields)), gateway.unmatched);
   Object.assign(exchange, { method, host, target: rest, clientAddress: peer.address });
   const target = new Target();

@@ -40,7 +40,14 @@ export const route: Route = {
   allowEncodedSlashes: false,
 };
 
-const peer: Peer = { address: '192.0.2.1', port: 40_000, tls: false, trusted: false, listener: '127.0.0.1:8080' };
+const peer: Peer = {
+  address: '192.0.2.1',
+  port: 40_000,
+  tls: false,
+  trusted: false,
+  listener: '127.0.0.1:8080',
+  certificate: null,
+};
 
 const nobody: Identity = {
   id: 'anonymous',

@@ -63,6 +63,7 @@ export function handPlan(options: {
     limits: { ...generousLimits, ...options.limits },
     forwarding: { source: 'either', xForwarded: true, forwarded: false },
     trustedProxies: new AddressSet([]),
+    identityFields: null,
     listeners: [handListener(options.address)],
     release: () => undefined,
     ...options.overrides,

@@ -3,11 +3,13 @@ import type { GatewayError } from '../../src/base/gateway-error.ts';
 import { fieldName, HeaderBlock } from '../../src/base/headers.ts';
 import type { Problem } from '../../src/base/problem.ts';
 import { ResponseHead } from '../../src/plan/call.ts';
+import { compileCondition, neverHolds } from '../../src/plan/condition.ts';
 import type { Exchange, Slot } from '../../src/plan/exchange.ts';
 import type { CompileEnv, Hooks, PolicyModule, RouteFacts } from '../../src/plan/policy.ts';
 import { Reply } from '../../src/plan/reply.ts';
 import { compileTemplate, Template } from '../../src/plan/template.ts';
 import { route as anyRoute } from './exchange.ts';
+import { TestFeeds } from './feeds.ts';
 
 /** Compiles one policy and drives its hooks, as a route with nothing else would. */
 export interface CompiledPolicy {
@@ -24,7 +26,7 @@ export interface CompiledPolicy {
 }
 
 /** Parses options as a configuration would; the messages of what is wrong when it is. */
-export function problemsOf(policy: PolicyModule, options: unknown): string[] {
+export function problemsOf(policy: Pick<PolicyModule, 'schema'>, options: unknown): string[] {
   const parsed = policy.schema.safeParse(options);
   return parsed.success ? [] : parsed.error.issues.map((issue) => remedyOf(issue) ?? issue.message);
 }
@@ -34,7 +36,12 @@ function remedyOf(issue: object): string | undefined {
   return params?.remedy;
 }
 
-export function compilePolicy(policy: PolicyModule, options: unknown, facts: Partial<RouteFacts> = {}): CompiledPolicy {
+export function compilePolicy(
+  policy: PolicyModule,
+  options: unknown,
+  facts: Partial<RouteFacts> = {},
+  feeds: TestFeeds = new TestFeeds(),
+): CompiledPolicy {
   const { name, gateway, pattern, parameters } = { ...anyRoute, ...facts };
   const problems: { severity: Problem['severity']; code: string; path: readonly (string | number)[] }[] = [];
   const lines: string[] = [];
@@ -58,9 +65,17 @@ export function compilePolicy(policy: PolicyModule, options: unknown, facts: Par
       problems.push({ severity: 'error', code: problem.code, path });
       return new Template(text, [''], null, [], false);
     },
+    condition(text, path) {
+      const { condition, problem } = compileCondition(text, parameters);
+      if (condition !== null) return condition;
+      problems.push({ severity: 'error', code: problem.code, path });
+      return neverHolds();
+    },
     problem(severity, code, _message, _remedy, path) {
       problems.push({ severity, code, path });
     },
+    feed: (name) => feeds.find(name),
+    identifier: () => null,
     log: { write: (line) => lines.push(line) },
     logTo(file) {
       const written = files.get(file) ?? [];

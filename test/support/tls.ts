@@ -46,6 +46,7 @@ export function listenerTls(pairs: readonly KeyPair[], overrides: Partial<Listen
     certificates: pairs.map(({ certificate, key }) => ({ certificate, key, hosts: [] })),
     minVersion: 'TLSv1.2',
     alpn: ['http/1.1'],
+    clientCertificates: null,
     ...overrides,
   };
 }

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { listOf, mapOf } from '../../plan/fields.ts';
 import type { PolicyModule } from '../../plan/policy.ts';
+import type { Registry } from '../../plan/registry.ts';
+import { type AuthEntryValue, authSchema, type ConsumerValue, consumersSchema } from './auth.ts';
 import { laterDocumentShape } from './later-fields.ts';
 import { type ProcessValue, processShape } from './process.ts';
 import { type MatchValue, matchShape, routeShape, settingShape, type TargetValue } from './route.ts';
+import { type StoresValue, storesSchema } from './stores.ts';
 import { type UpstreamValue, upstreamsSchema } from './upstream.ts';
 
 /** Settings by name: policies and the rest alike. `false` turns one off. */
@@ -29,10 +32,11 @@ export interface GatewayValue {
 }
 
 export interface DocumentValue extends ProcessValue {
+  stores?: StoresValue;
   upstreams?: Record<string, UpstreamValue>;
-  auth?: Record<string, { plan?: string; [kind: string]: unknown }>;
+  auth?: Record<string, AuthEntryValue>;
   plans?: Record<string, unknown>;
-  consumers?: Record<string, { plan?: string; keys?: Record<string, unknown> }>;
+  consumers?: Record<string, ConsumerValue>;
   presets?: Record<string, Settings>;
   policies?: string[];
   defaults?: Settings;
@@ -40,10 +44,14 @@ export interface DocumentValue extends ProcessValue {
   routes?: Record<string, RouteValue>;
 }
 
-/** The schema of a whole document, with the settings of these policies. */
-export function documentSchema(policies: readonly PolicyModule[]): z.ZodType<DocumentValue> {
+/** The schema of a whole document, with everything that the registry and users' policies bring. */
+export function documentSchema(
+  registry: Registry,
+  userPolicies: readonly PolicyModule[] = [],
+): z.ZodType<DocumentValue> {
   const policyShape: Record<string, z.ZodType> = {};
-  for (const { name, schema, summary } of policies) {
+  for (const { name, schema, summary, isInternal } of [...registry.policies, ...userPolicies]) {
+    if (isInternal) continue;
     policyShape[name] = z
       .union([schema, z.literal(false)])
       .optional()
@@ -68,7 +76,14 @@ export function documentSchema(policies: readonly PolicyModule[]): z.ZodType<Doc
   });
   const document = z.strictObject({
     ...processShape,
-    upstreams: upstreamsSchema.optional().describe('The services behind the gateway, by name.'),
+    stores: storesSchema.optional().describe('Where state is kept that machines share.'),
+    upstreams: upstreamsSchema(registry.upstreamPolicies)
+      .optional()
+      .describe('The services behind the gateway, by name.'),
+    auth: authSchema(registry.identifiers)
+      .optional()
+      .describe('Ways to know who calls, by name; once it exists, every route names one or says `public`.'),
+    consumers: consumersSchema.optional().describe('Callers that are known by name.'),
     ...laterDocumentShape,
     presets: mapOf(settings).optional().describe('Settings that routes `use`, by name.'),
     policies: listOf(z.string().min(1)).optional().describe('Files of your own policies.'),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, duration, listOf, mapOf, namedMap, percent, rate, secret } from '../../plan/fields.ts';
+import { count, duration, listOf, mapOf, namedMap, percent, rate } from '../../plan/fields.ts';
 
 /**
  * Shapes of what the configuration may say already and the gateway cannot do yet. `../later.ts` says what `check` and
@@ -47,19 +47,7 @@ export const laterUpstreamShape = {
     .union([count(1), z.looseObject({})])
     .optional()
     .describe('Calls in flight.'),
-  credentials: z.looseObject({}).optional().describe('How the gateway identifies itself to the service.'),
 };
-
-const authMethod = z.looseObject({
-  jwt: z.looseObject({ issuer: listOf(z.string()).optional(), audience: listOf(z.string()).optional() }).optional(),
-  apiKey: z.looseObject({ header: z.string().optional(), query: z.string().optional() }).optional(),
-  forwardAuth: z.looseObject({}).optional(),
-  introspection: z.looseObject({}).optional(),
-  basic: z.looseObject({}).optional(),
-  mtls: z.looseObject({}).optional(),
-  oidc: z.looseObject({}).optional(),
-  plan: z.string().optional().describe('Plan of callers who have none of their own.'),
-});
 
 const plan = z.looseObject({
   rate: rate().optional(),
@@ -67,28 +55,9 @@ const plan = z.looseObject({
   quota: rate().optional(),
 });
 
-const consumer = z.looseObject({
-  plan: z.string().optional(),
-  groups: listOf(z.string()).optional(),
-  roles: listOf(z.string()).optional(),
-  keys: mapOf(listOf(secret())).optional().describe('By entry of `auth`.'),
-});
-
 export const laterDocumentShape = {
-  stores: mapOf(z.looseObject({})).optional().describe('State that several machines share.'),
-  auth: mapOf(authMethod).optional().describe('Ways to know who calls; once it exists, every route names one.'),
   plans: mapOf(plan).optional().describe('What callers may use.'),
-  consumers: mapOf(consumer).optional().describe('Callers that are known by name.'),
 };
-
-const authorize = z.looseObject({
-  scopes: listOf(z.string()).optional(),
-  anyScope: listOf(z.string()).optional(),
-  roles: listOf(z.string()).optional(),
-  groups: listOf(z.string()).optional(),
-  consumers: listOf(z.string()).optional(),
-  require: listOf(z.string()).optional().describe('CEL conditions that must hold.'),
-});
 
 const limit = z.union([rate(), z.looseObject({ rate: rate(), burst: count(1).optional(), by: z.string().optional() })]);
 
@@ -109,14 +78,6 @@ const fallback = listOf(
 
 /** Settings that routes inherit. Named maps are those that `namedMap` marks. */
 export const laterSettingShape = {
-  auth: z
-    .union([listOf(z.string()), z.strictObject({ methods: listOf(z.string()), optional: z.boolean().default(false) })])
-    .optional()
-    .describe('Entries of `auth` by which a caller may identify; a list means either. `public`: nobody has to.'),
-  authorize: z
-    .union([z.literal(false), authorize])
-    .optional()
-    .describe('What the caller must be or have.'),
   limits: z
     .union([z.literal(false), namedMap(limit)])
     .optional()
@@ -125,10 +86,6 @@ export const laterSettingShape = {
     .union([z.literal(false), count(1), z.looseObject({})])
     .optional()
     .describe('Requests in flight.'),
-  identityToken: z
-    .union([z.boolean(), z.looseObject({})])
-    .optional()
-    .describe('Tell the service who calls, signed.'),
   priority: z
     .union([z.string(), z.looseObject({})])
     .optional()

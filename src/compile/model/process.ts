@@ -12,6 +12,16 @@ const certificate = z.strictObject({
 
 const tlsCommon = {
   minVersion: z.enum(['1.2', '1.3']).default('1.2').describe('The oldest TLS version that is spoken.'),
+  clientCertificates: z
+    .strictObject({
+      ca: z.string().min(1).describe('Path or PEM text of the authorities that may vouch for clients.'),
+      mode: z
+        .enum(['required', 'optional'])
+        .default('required')
+        .describe('`optional`: a client without a good certificate is let in as one without any.'),
+    })
+    .optional()
+    .describe('Ask clients for a certificate; the `mtls` entries of `auth` say who they are.'),
 };
 
 const listenerTls = z.union([

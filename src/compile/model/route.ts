@@ -29,6 +29,7 @@ const fixedHeaders = z.record(fixedName, fixedValue);
 
 const respond = z.union([
   z.literal('ready').describe('200, or 503 while the gateway is draining or not ready.'),
+  z.literal('jwks').describe('The public keys with which services verify the `identityToken`.'),
   status,
   z
     .strictObject({

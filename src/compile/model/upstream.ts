@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { count, duration, listOf, mapOf, secret, size } from '../../plan/fields.ts';
+import type { PolicyModule } from '../../plan/policy.ts';
 import { upstreamUrl } from './address.ts';
 import { laterUpstreamShape } from './later-fields.ts';
 
@@ -32,7 +33,8 @@ const connections = z.strictObject({
   maxRequests: count(1).default(100_000).describe('Requests after which a connection is not used again.'),
 });
 
-const tls = z.strictObject({
+/** How a server is spoken to as its client. */
+export const clientTls = z.strictObject({
   verify: z.boolean().default(true).describe('Check the certificate of the service.'),
   ca: z.string().min(1).optional().describe('Path or PEM text of the authorities to trust instead of the system’s.'),
   certificate: z.string().min(1).optional().describe('Path or PEM text of the certificate to show to the service.'),
@@ -43,7 +45,7 @@ const tls = z.strictObject({
 const settings = {
   timeout: timeout.optional().describe('How long each stage of a call may take; a single value bounds the whole call.'),
   connections: connections.prefault({}).describe('Bounds of the connection pools.'),
-  tls: tls.optional().describe('How `https:` targets are spoken to.'),
+  tls: clientTls.optional().describe('How `https:` targets are spoken to.'),
   hostHeader: z
     .string()
     .regex(/^[A-Za-z0-9._~:[\]-]+$/)
@@ -60,15 +62,21 @@ const settings = {
     .describe('Largest head of a response: 502.'),
 };
 
-const upstream = z.union([
-  upstreamUrl(),
-  z.strictObject({
-    targets: listOf(target).describe('Where it runs.'),
-    ...settings,
-    ...laterUpstreamShape,
-  }),
-]);
+/** With the settings that upstream policies bring. */
+export function upstreamsSchema(policies: readonly PolicyModule[]) {
+  const policyShape: Record<string, z.ZodType> = {};
+  for (const { name, schema, summary } of policies) policyShape[name] = schema.optional().describe(summary);
+  const upstream = z.union([
+    upstreamUrl(),
+    z.strictObject({
+      targets: listOf(target).describe('Where it runs.'),
+      ...settings,
+      ...laterUpstreamShape,
+      ...policyShape,
+    }),
+  ]);
+  return mapOf(upstream);
+}
 
-export const upstreamsSchema = mapOf(upstream);
-export type UpstreamValue = z.output<typeof upstream>;
+export type UpstreamValue = z.output<ReturnType<typeof upstreamsSchema>>[string];
 export type UpstreamObject = Exclude<UpstreamValue, { text: string }>;

@@ -1,6 +1,7 @@
 import { errors, type GatewayError } from '../../base/gateway-error.ts';
 import type { FieldLines, HeaderBlock } from '../../base/headers.ts';
 import { fieldName } from '../../base/headers.ts';
+import type { LookAlikes } from '../../base/look-alikes.ts';
 import { statusLine } from '../../base/status.ts';
 import { Chunk, type ResponseHead, type Tunnel } from '../../plan/call.ts';
 import type { Exchange, Peer } from '../../plan/exchange.ts';
@@ -17,6 +18,8 @@ import { type BodyOwner, RequestBody } from './request-body.ts';
 /** What a connection needs from the server that accepted it. */
 export interface ConnectionHost {
   readonly limits: ConnectionLimits;
+  /** No trailer may be one of them. */
+  readonly identityFields: LookAlikes | null;
   /** Answers to this connection end it: drain, or too old. */
   readonly draining: boolean;
   /** Makes an exchange of a parsed head and starts it; the execution may be over on return. */
@@ -220,7 +223,7 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
     if (at === end) return end;
     // The request's own head section is still in use, trailers get one of their own; they are rare.
     const head = new MessageHead();
-    const next = parseTrailers(bytes, at, end, head, this.#host.limits);
+    const next = parseTrailers(bytes, at, end, head, this.#host.limits, this.#host.identityFields);
     if (next < 0) {
       this.#bodyFailed(body, head.error);
       return end;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { fieldName } from '../../base/headers.ts';
+import { LookAlikes } from '../../base/look-alikes.ts';
 import { MessageHead, parseRequestHead, parseResponseHead, parseTrailers } from './parse-head.ts';
 
 /** `test/conformance` has what is refused and why; here is what a parsed head says, and where it ends. */
@@ -214,6 +215,14 @@ suite('response heads', () => {
 });
 
 suite('trailers', () => {
+  test('fields that tell who calls are dropped in every spelling', () => {
+    const bytes = Buffer.from('X-User-Id: 1\r\nx_user_id: 2\r\nX-User: 3\r\n\r\n', 'latin1');
+    const head = new MessageHead();
+    const limits = { maxHead: 1_000, maxTarget: 1_000, maxFields: 10 };
+    assert.equal(parseTrailers(bytes, 0, bytes.length, head, limits, new LookAlikes(['x-user-id'])), bytes.length);
+    assert.equal(head.headers.serialize(), 'X-User: 3\r\n');
+  });
+
   test('none', () => {
     const { next, head } = parse('trailers', '\r\nrest');
     assert.equal(next, 2);

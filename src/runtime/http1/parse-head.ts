@@ -1,6 +1,7 @@
 import '../../base/buffer.ts';
 import { errors, type GatewayError } from '../../base/gateway-error.ts';
 import { fieldName, HeaderBlock, hashByte } from '../../base/headers.ts';
+import type { LookAlikes } from '../../base/look-alikes.ts';
 import { clientStatements } from '../../semantics/forwarded.ts';
 import { readConnection, settleConnection } from './connection-field.ts';
 
@@ -225,7 +226,7 @@ export function parseResponseHead(
 
 /**
  * Parses a trailer section that ends with an empty line. Fields that frame or route a message or say who sends it are
- * dropped (RFC 9110, 6.5.1): services that merge trailers into the head would believe them.
+ * dropped (RFC 9110, 6.5.1): services that merge trailers into the head would believe them. `dropped` are further ones.
  */
 export function parseTrailers(
   bytes: Buffer,
@@ -233,6 +234,7 @@ export function parseTrailers(
   end: number,
   head: MessageHead,
   limits: HeadLimits,
+  dropped: LookAlikes | null = null,
 ): number {
   reset(head, 11);
   const stop = Math.min(end, start + limits.maxHead);
@@ -241,6 +243,7 @@ export function parseTrailers(
   if (next === 0) return incomplete(head, stop < end, errors.headersTooLarge);
   head.headers.text = bytes.latin1Slice(start, next);
   for (const name of forbiddenTrailers) head.headers.remove(name);
+  if (dropped !== null) head.headers.removeCovered(dropped);
   return next;
 }
 

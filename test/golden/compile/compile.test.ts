@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parseCaller } from '../../../src/cli/assumed-caller.ts';
 import { checkConfig } from '../../../src/compile/check.ts';
 import { Explainer } from '../../../src/compile/explain.ts';
 import { renderExplanation } from '../../../src/compile/explain-text.ts';
@@ -11,7 +12,7 @@ import { registry } from '../../../src/policies/registry.ts';
 
 /**
  * Every folder under `cases` is a configuration and `problems.txt` what `check` says to it. `requests.txt`, where there
- * is one, has a request a line (`METHOD URL name=value ...`), and `explain.txt` what `explain` says. `UPDATE_GOLDEN=1`
+ * is one, has a request a line (`METHOD URL name=value ... @caller`), and `explain.txt` what `explain` says. `UPDATE_GOLDEN=1`
  * writes both.
  */
 const cases = join(import.meta.dirname, 'cases');
@@ -35,12 +36,14 @@ for (const name of readdirSync(cases)) {
       .trim()
       .split('\n')
       .map((line) => {
-        const [method = '', url = '', ...fields] = line.split(' ');
+        const [asked = '', who] = line.split(' @');
+        const [method = '', url = '', ...fields] = asked.split(' ');
         const headers = fields.map((field): [string, string] => {
           const equals = field.indexOf('=');
           return [field.slice(0, equals), field.slice(equals + 1)];
         });
-        return renderExplanation(explainer.explain({ method, url, headers }));
+        const caller = who === undefined ? 'unknown' : who === 'anonymous' ? who : parseCaller(who);
+        return renderExplanation(explainer.explain({ method, url, headers, caller }));
       });
     // Made anew for each request.
     const text = said.join('\n----\n\n').replaceAll(/x-request-id: \S+/g, 'x-request-id: …');

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { count, duration, listOf, secret } from '../../plan/fields.ts';
+import { redisUrl } from './redis-url.ts';
+import { clientTls } from './upstream.ts';
+
+/** The part of the document that says where state is kept that outlives a process or is shared by several. */
+
+const shared = z.strictObject({
+  redis: redisUrl().optional().describe('URL of the server: Redis 6.2 or later, or Valkey.'),
+  cluster: listOf(redisUrl()).optional().describe('URLs of some nodes of a cluster; the others are found.'),
+  sentinel: z
+    .strictObject({
+      master: z.string().min(1).describe('Name under which the sentinels know the servers.'),
+      nodes: listOf(redisUrl()).describe('URLs of the sentinels; their port is 26379 as a rule.'),
+      username: secret().optional().describe('Of the sentinels, not of the servers.'),
+      password: secret().optional(),
+    })
+    .optional()
+    .describe('Ask sentinels which server is in charge.'),
+  username: secret().optional().describe('User of the access control list; `default` when left out.'),
+  password: secret().optional(),
+  database: count(0, 99_999).optional().describe('Number of the database; a cluster has only 0.'),
+  prefix: z
+    .string()
+    .regex(/^[A-Za-z0-9._:-]{1,64}$/)
+    .meta({ expects: 'up to 64 letters, digits, `.`, `_`, `:` and `-`' })
+    .default('sluice')
+    .describe('Begins every key and channel: gateways with one prefix share everything.'),
+  tls: clientTls.optional().describe('How `rediss:` servers are spoken to.'),
+  timeout: duration({ min: 1, max: 10_000 }).default(50).describe('How long a request may wait for it.'),
+  onFailure: z
+    .enum(['local', 'refuse'])
+    .default('local')
+    .describe('What requests that need it get while it is away: what this machine knows, or 503.'),
+});
+
+export const storesSchema = z.strictObject({
+  shared: shared.optional().describe('What several machines share; each is on its own without it.'),
+});
+export type StoresValue = z.output<typeof storesSchema>;
+export type SharedStoreValue = z.output<typeof shared>;

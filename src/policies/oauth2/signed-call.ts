@@ -1,0 +1,79 @@
+import type { GatewayError } from '../../base/gateway-error.ts';
+import type { FieldName, HeaderBlock } from '../../base/headers.ts';
+import {
+  type CallRunner,
+  type Chunk,
+  type ResponseHead,
+  type Sink,
+  type Tunnel,
+  UpstreamCall,
+} from '../../plan/call.ts';
+
+/**
+ * A call with a credential, in the place of one without: the header section of a call may be the exchange's own, and the
+ * call itself may go to another upstream afterwards, neither of which is to know the credential.
+ */
+export class SignedCall implements CallRunner {
+  readonly inner: UpstreamCall;
+
+  constructor(call: UpstreamCall, field: FieldName, value: string) {
+    const headers = call.headers.clone();
+    headers.set(field, value);
+    const inner = new UpstreamCall(call.method, call.target, call.authority, headers, call.body, call.exchange);
+    inner.upgrade = call.upgrade;
+    inner.expectContinue = call.expectContinue;
+    inner.takesTrailers = call.takesTrailers;
+    this.inner = inner;
+    call.runner = this;
+  }
+
+  resumeCall(): void {
+    this.inner.resume();
+  }
+
+  cancelCall(): void {
+    this.inner.cancel();
+  }
+}
+
+/** Tells when the service refuses the credential; everything goes on as it came. */
+export class RefusalWatch implements Sink {
+  readonly #sink: Sink;
+  readonly #refused: (generation: number) => void;
+  readonly #generation: number;
+
+  constructor(sink: Sink, refused: (generation: number) => void, generation: number) {
+    this.#sink = sink;
+    this.#refused = refused;
+    this.#generation = generation;
+  }
+
+  get takesFramed(): boolean {
+    return this.#sink.takesFramed;
+  }
+
+  informational(head: ResponseHead): void {
+    this.#sink.informational(head);
+  }
+
+  head(head: ResponseHead): void {
+    if (head.status === 401) this.#refused(this.#generation);
+    this.#sink.head(head);
+  }
+
+  data(chunk: Chunk): boolean {
+    return this.#sink.data(chunk);
+  }
+
+  end(trailers: HeaderBlock | null): void {
+    this.#sink.end(trailers);
+  }
+
+  upgrade(head: ResponseHead, tunnel: Tunnel): void {
+    this.#sink.upgrade(head, tunnel);
+  }
+
+  fail(error: GatewayError): void {
+    this.#sink.fail(error);
+  }
+}
