@@ -8,10 +8,17 @@ import { templateNames } from '../src/plan/template-values.ts';
 import { registry } from '../src/policies/registry.ts';
 
 /**
- * `npm run docs`: the reference of the policies, out of the policies themselves: their summaries, schemas and examples. A
- * test holds the file to what this makes of them.
+ * `npm run docs`: the reference of policies and entries of `auth`, out of what they say themselves: summaries, schemas and
+ * examples. A test holds the files to what this makes of them.
  */
-export const policyReferenceFile = resolve(import.meta.dirname, '../docs/reference/policies.md');
+const folder = resolve(import.meta.dirname, '../docs/reference');
+
+/** Pages by file. */
+export const references: readonly (readonly [file: string, make: () => string])[] = [
+  [resolve(folder, 'policies.md'), policyReference],
+  [resolve(folder, 'auth.md'), authReference],
+  [resolve(folder, 'upstreams.md'), upstreamReference],
+];
 
 /** The parts of a JSON Schema that the reference tells. */
 interface Schema {
@@ -78,7 +85,40 @@ export function policyReference(): string {
   ].join('\n');
 }
 
-function sectionOf(policy: PolicyModule): string[] {
+export function authReference(): string {
+  const { identifiers } = registry;
+  return [
+    '# Entries of `auth`',
+    '',
+    'Each entry of `auth` is one way to know who calls: a name of your choice with one kind of credential and its options, and',
+    '`plan` for callers who have none of their own. Routes name entries by `auth`; see [the policy](policies.md#auth).',
+    '',
+    '```yaml',
+    'auth:',
+    '  customer: { jwt: { issuer: https://identity.example, audience: shop }, plan: free }',
+    '```',
+    '',
+    ...identifiers.map(({ name, summary }) => `- [\`${name}\`](#${name.toLowerCase()}): ${summary}`),
+    '',
+    ...identifiers.flatMap(sectionOf),
+  ].join('\n');
+}
+
+export function upstreamReference(): string {
+  const { upstreamPolicies } = registry;
+  return [
+    '# Settings of upstreams that are policies',
+    '',
+    'These stand beside `targets` in an upstream and hold for every call to it, whatever route makes it.',
+    '',
+    ...upstreamPolicies.flatMap(sectionOf),
+  ].join('\n');
+}
+
+/** What the reference says of a policy, or of a kind of credential. */
+type Described = Pick<PolicyModule, 'name' | 'summary' | 'schema' | 'examples'>;
+
+function sectionOf(policy: Described): string[] {
   const schema = z.toJSONSchema(policy.schema, { io: 'input', unrepresentable: 'any' }) as Schema;
   const options = alternatives(schema).find(({ properties }) => properties !== undefined);
   const takesTrue = alternatives(schema).some((each) => each.const === true);
@@ -167,4 +207,4 @@ function fallbackOf(schema: Schema, isRequired: boolean): string {
   return value.map((item) => `\`${String(item)}\``).join(', ');
 }
 
-if (import.meta.main) writeFileSync(policyReferenceFile, policyReference());
+if (import.meta.main) for (const [file, make] of references) writeFileSync(file, make());

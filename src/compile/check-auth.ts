@@ -1,10 +1,12 @@
 import type { KeyPath } from '../config/key-path.ts';
-import type { Consumer } from '../plan/identifier.ts';
+import type { Consumer, CredentialNames } from '../plan/identifier.ts';
 import type { Registry } from '../plan/registry.ts';
 import type { CheckContext } from './check-context.ts';
 import { feedOwner } from './feeds.ts';
 import type { DocumentValue } from './model/document.ts';
 import type { AuthEntryDocument, SupervisedDocument } from './plan-document.ts';
+
+export const noCredentials: CredentialNames = { headers: [], parameters: [] };
 
 /** The entries of `auth`: as workers need them, and as the main thread supervises them. */
 export interface AuthEntries {
@@ -41,12 +43,21 @@ export function checkAuthEntries(
       plan: given.plan ?? null,
       consumers: consumers.map(([name, consumer]) => [name, { ...consumer, keys: [] }]),
       endpoints: module.endpoints?.(options) ?? [],
+      credentials: module.credentials?.(options) ?? noCredentials,
     });
     if (module.supervise !== undefined) {
       supervised.push({ owner, kind: 'identifier', module: module.name, name: entry, options, consumers });
     }
   }
   return { entries, supervised };
+}
+
+/** Of all entries together. */
+export function credentialsOf(entries: readonly Pick<AuthEntryDocument, 'credentials'>[]): CredentialNames {
+  return {
+    headers: entries.flatMap(({ credentials }) => credentials.headers),
+    parameters: entries.flatMap(({ credentials }) => credentials.parameters),
+  };
 }
 
 function consumersOf(value: DocumentValue, entry: string): (readonly [string, Consumer])[] {

@@ -1,6 +1,7 @@
 import type { KeyPath } from '../config/key-path.ts';
 import type { Fact, Hooks, PolicyModule, RouteFacts } from '../plan/policy.ts';
 import { unwrittenFacts } from './chain.ts';
+import { noCredentials } from './check-auth.ts';
 import type { CheckContext } from './check-context.ts';
 import type { CheckedRoute } from './check-routes.ts';
 import { noFeeds } from './feeds.ts';
@@ -26,6 +27,7 @@ export class PolicyCheck {
       log: noLog,
       logTo: () => noLog,
       feed: (use, name) => noFeeds.find(use.policy, name),
+      credentials: noCredentials,
       identifier: unasked,
       problem: (problem) => this.#report(problem),
     });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { selfSigned } from '../../test/support/certificates.ts';
+import { makeAuthority, selfSigned } from '../../test/support/certificates.ts';
 import { checkFile, checkText, inFolder } from '../../test/support/compiled.ts';
 import { manyRoutes } from '../../test/support/many-routes.ts';
 
@@ -178,4 +178,31 @@ test('files are relative to the one that names them', async () => {
       assert.deepEqual(checked.codeFiles, [join(folder, 'teams/a.ts')]);
     },
   );
+});
+
+test('authorities for client certificates are read, and checked for being some', async () => {
+  const own = selfSigned(['shop.example']);
+  const clients = makeAuthority('Clients');
+  const issuing = clients.subordinate('Issuing');
+  const files = {
+    'own.crt': own.certificate,
+    'own.key': own.key,
+    'clients.crt': clients.certificate,
+    'issuing.crt': issuing.certificate,
+    'broken.crt': clients.certificate.replace(/\nMII.{9}/, '\nMII'),
+  };
+  const check = (ca: string) =>
+    checkText(
+      `listen: { address: 127.0.0.1:8443, tls: { certificate: own.crt, key: own.key, clientCertificates: ${ca} } }`,
+      files,
+    );
+  const { document } = await check('{ ca: clients.crt, mode: optional }');
+  const [listener] = document?.listeners ?? [];
+  assert.deepEqual(listener?.tls?.clientCertificates, { ca: clients.certificate, required: false });
+  const { document: strict } = await check('{ ca: clients.crt }');
+  assert.equal(strict?.listeners[0]?.tls?.clientCertificates?.required, true);
+  assert.deepEqual(codes(await check('{ ca: issuing.crt }')), ['error incomplete-authorities 1']);
+  assert.deepEqual(codes(await check('{ ca: broken.crt }')), ['error invalid-pem 1']);
+  assert.deepEqual(codes(await check('{ ca: own.key }')), ['error invalid-pem 1']);
+  assert.deepEqual(codes(await check('{ ca: none.crt }')), ['error missing-file 1']);
 });

@@ -10,6 +10,7 @@ import type { Registry } from '../plan/registry.ts';
 import { Reply } from '../plan/reply.ts';
 import { inLayerOrder, inPhaseOrder, isBeforeIdentity } from './chain.ts';
 import type { CheckedConfig } from './check.ts';
+import { noCredentials } from './check-auth.ts';
 import type { CheckedRoute } from './check-routes.ts';
 import { entriesIn } from './check-settings.ts';
 import type { ExplainedCaller, ExplainedEntries } from './explain-caller.ts';
@@ -163,6 +164,7 @@ function entriesOf(
   const compiler = new PolicyCompiler([...registry.policies, ...config.userPolicies], uses, {
     log,
     logTo: () => log,
+    credentials: noCredentials,
     feed: (use, name) => noFeeds.find(use.policy, name),
     identifier,
     problem: () => undefined,

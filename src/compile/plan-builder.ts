@@ -11,6 +11,7 @@ import { compileTemplate } from '../plan/template.ts';
 import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
 import { parsePathPattern } from '../semantics/path-pattern.ts';
 import { type Chain, composeChain } from './chain.ts';
+import { credentialsOf } from './check-auth.ts';
 import { compileConditions } from './conditions.ts';
 import { withDeadline } from './deadline.ts';
 import { type Feeds, feedOwner } from './feeds.ts';
@@ -137,6 +138,7 @@ export class PlanBuilder {
       log: ports.log,
       logTo: (file) => ports.logTo(file),
       feed: ({ policy, options }, name) => ports.feeds.find(feedOwner(policy, options), name),
+      credentials: credentialsOf(head.identifiers),
       identifier: (entry) => identifiers.get(entry) ?? null,
       // `check` has reported it with its place; here nobody reads it.
       problem: () => undefined,

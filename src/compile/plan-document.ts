@@ -1,4 +1,4 @@
-import type { Consumer, IdentifierEndpoint } from '../plan/identifier.ts';
+import type { Consumer, CredentialNames, IdentifierEndpoint } from '../plan/identifier.ts';
 import type { ConnectionLimits, Forwarding, ListenerPlan } from '../plan/plan.ts';
 import type { UpstreamOptions } from '../plan/upstream.ts';
 
@@ -40,6 +40,7 @@ export interface AuthEntryDocument {
   readonly plan: string | null;
   readonly consumers: readonly (readonly [name: string, Consumer])[];
   readonly endpoints: readonly IdentifierEndpoint[];
+  readonly credentials: CredentialNames;
 }
 
 /** Background work that a configuration asks of the main thread. It never crosses to the workers. */

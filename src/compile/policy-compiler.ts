@@ -3,7 +3,7 @@ import { type Condition, compileCondition, neverHolds } from '../plan/condition.
 import { FailureLog } from '../plan/condition-failures.ts';
 import type { Exchange, Slot } from '../plan/exchange.ts';
 import type { Feed } from '../plan/feed.ts';
-import type { Identifier } from '../plan/identifier.ts';
+import type { CredentialNames, Identifier } from '../plan/identifier.ts';
 import type { CompileEnv, Hooks, LogSink, PolicyModule, RouteFacts } from '../plan/policy.ts';
 import { compileTemplate, type Template, type TemplatePlace } from '../plan/template.ts';
 import type { PolicyUse } from './plan-document.ts';
@@ -25,6 +25,7 @@ export interface PolicyPorts {
   logTo(file: string): LogSink;
   /** A feed of this use's own supervision. */
   feed<V>(use: PolicyUse, name: string): Feed<V>;
+  readonly credentials: CredentialNames;
   identifier(entry: string): Identifier | null;
   problem(problem: UseProblem): void;
 }
@@ -131,6 +132,10 @@ class Env implements CompileEnv {
 
   feed<V>(name: string): Feed<V> {
     return this.#ports.feed(this.#source, name);
+  }
+
+  get credentials(): CredentialNames {
+    return this.#ports.credentials;
   }
 
   identifier(entry: string): Identifier | null {

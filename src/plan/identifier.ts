@@ -87,6 +87,12 @@ export interface IdentifierEndpoint {
   readonly path: string;
 }
 
+/** Fields and query parameters that carry credentials, in lower case. */
+export interface CredentialNames {
+  readonly headers: readonly string[];
+  readonly parameters: readonly string[];
+}
+
 /** One kind of credential: one file, and one line in `policies/auth/registry.ts`. */
 export interface IdentifierModule<O = unknown> {
   /** Its key in an entry of `auth`. */
@@ -95,6 +101,8 @@ export interface IdentifierModule<O = unknown> {
   readonly schema: z.ZodType<O>;
   readonly examples: readonly Example<O>[];
   endpoints?(options: O): readonly IdentifierEndpoint[];
+  /** Where clients put the credential, so that no log shows it. */
+  credentials?(options: O): CredentialNames;
   /** Fields of the request that it fills for the service: what clients put there is removed on every route. */
   identityFields?(options: O): readonly string[];
   /** What is wrong with the options beyond their schema; paths are inside the options. */

@@ -4,7 +4,7 @@ import type { BodySink, Dispatch, ResponseHead } from './call.ts';
 import type { Condition } from './condition.ts';
 import type { Exchange, Slot } from './exchange.ts';
 import type { Feed, FeedAnswer, FeedPublisher } from './feed.ts';
-import type { Identifier } from './identifier.ts';
+import type { CredentialNames, Identifier } from './identifier.ts';
 import type { DispatchLayer, RequestPhase } from './phase.ts';
 import type { Records } from './records.ts';
 import type { Reply } from './reply.ts';
@@ -85,6 +85,8 @@ export interface CompileEnv {
   logTo(file: string): LogSink;
   /** What this use's `supervise` publishes under that name. */
   feed<V>(name: string): Feed<V>;
+  /** Where the entries of `auth` have their credentials. */
+  readonly credentials: CredentialNames;
   /** The entries of `auth` by name; null when there is none of that name. */
   identifier(entry: string): Identifier | null;
 }

@@ -4,14 +4,15 @@ import { type ExchangeFacts, exchangeOf } from '../../test/support/exchange.ts';
 import { compilePolicy } from '../../test/support/policy.ts';
 import { errors } from '../base/gateway-error.ts';
 import type { Exchange } from '../plan/exchange.ts';
+import type { CredentialNames } from '../plan/identifier.ts';
 import { accessLog } from './access-log.ts';
 
 function finished(facts: ExchangeFacts = {}, more: Partial<Exchange> = {}): Exchange {
   return Object.assign(exchangeOf(facts), { status: 200, startedAt: 1000, endedAt: 1012.3456, ...more });
 }
 
-function logged(options: unknown, exchange: Exchange): Record<string, unknown> | null {
-  const policy = compilePolicy(accessLog, options);
+function logged(options: unknown, exchange: Exchange, credentials?: CredentialNames): Record<string, unknown> | null {
+  const policy = compilePolicy(accessLog, options, {}, undefined, credentials);
   policy.done(exchange);
   assert.ok(policy.lines.length <= 1);
   const [line] = policy.lines;
@@ -152,4 +153,18 @@ test('a file of its own', () => {
   policy.done(finished());
   assert.equal(policy.lines.length, 0);
   assert.equal(policy.files.get('/var/log/a.log')?.length, 1);
+});
+
+test('credentials of `auth` are never shown, wherever its entries have them', () => {
+  const exchange = finished({
+    target: '/v1/orders/7?Ticket=abc&page=2',
+    headers: [
+      ['x-partner-key', 'k'],
+      ['x-tenant', 't'],
+    ],
+  });
+  const credentials = { headers: ['x-partner-key'], parameters: ['ticket'] };
+  const line = logged({ headers: ['x-partner-key', 'x-tenant'] }, exchange, credentials);
+  assert.equal(line?.query, 'Ticket=[redacted]&page=2');
+  assert.deepEqual(line?.headers, { 'x-partner-key': '[redacted]', 'x-tenant': 't' });
 });

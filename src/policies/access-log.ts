@@ -145,10 +145,15 @@ export const accessLog = definePolicy({
   ],
   compile(chosen, env) {
     const sink = chosen.to === undefined ? env.log : env.logTo(chosen.to);
-    const secrets = new Set([...SECRET_PARAMETERS, ...chosen.redactQuery.map((name) => name.toLowerCase())]);
+    const { credentials } = env;
+    const secrets = new Set([
+      ...SECRET_PARAMETERS,
+      ...credentials.parameters,
+      ...chosen.redactQuery.map((name) => name.toLowerCase()),
+    ]);
     const isSecret = (name: string): boolean => secrets.has(name.toLowerCase());
     const query = text((exchange) => (exchange.query === '' ? null : maskValues(exchange.query, isSecret, REDACTED)));
-    const redacted = new Set([...CREDENTIALS, ...chosen.redactHeaders]);
+    const redacted = new Set([...CREDENTIALS, ...credentials.headers, ...chosen.redactHeaders]);
     const fields = chosen.fields.map((name) => fieldOf(name, name === 'query' ? query : writers[name]));
     if (chosen.headers.length > 0) {
       const names = headerFields(chosen.headers, redacted);

@@ -27,18 +27,28 @@ test('names are unique, and each is one word as it stands in a configuration', (
   for (const name of names) assert.match(name, /^[a-z][A-Za-z]*$/);
 });
 
-for (const policy of registry.policies) {
-  describe(policy.name, () => {
+for (const module of [...registry.policies, ...registry.upstreamPolicies, ...registry.identifiers]) {
+  const { name, summary, schema, examples } = module;
+  describe(name, () => {
     test('says what it is for, in a sentence', () => {
-      assert.match(policy.summary, /^[A-Z].*\.$/);
-      assert.ok(policy.examples.length > 0);
+      assert.match(summary, /^[A-Z].*\.$/);
     });
 
     test('describes every option', () => {
-      const schema = z.toJSONSchema(policy.schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
-      assert.deepEqual(undescribed(schema, policy.name), []);
+      const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
+      assert.deepEqual(undescribed(json, name), []);
     });
 
+    test('has examples, which its schema takes', () => {
+      if ('isInternal' in module && module.isInternal === true) return;
+      assert.ok(examples.length > 0);
+      for (const { options } of examples) assert.ok(schema.safeParse(options).success);
+    });
+  });
+}
+
+for (const policy of [...registry.policies, ...registry.upstreamPolicies]) {
+  describe(`${policy.name}, compiled`, () => {
     for (const example of policy.examples) {
       test(`example: ${example.title}`, () => {
         const { hooks, problems } = compilePolicy(policy, example.options);

@@ -26,6 +26,8 @@ export class RateVerdict {
   allowed = false;
   /** What could be taken now, whole requests. */
   remaining = 0;
+  /** Milliseconds until one more than `remaining` could be taken; 0 when that is all there ever is. */
+  nextAfter = 0;
   /** Milliseconds until all of it could be taken again. */
   resetAfter = 0;
   /** Milliseconds until an attempt at the same cost may succeed; 0 when this one did. */
@@ -56,13 +58,29 @@ export function take(limit: RateLimit, state: number, now: number, cost: number,
   else slidingWindow(limit, state, now, cost, verdict);
 }
 
+/**
+ * Takes `cost` whether it is there or not: for what is known only afterwards, which may leave a bucket in debt by its
+ * size. A cost below 0 gives back what an attempt took. Answers the state to keep.
+ */
+export function charge(limit: RateLimit, state: number, now: number, cost: number): number {
+  if (limit.algorithm === 'gcra') {
+    const { burst, interval } = limit;
+    const next = Math.max(state, now) + cost * interval;
+    return Math.max(0, Math.ceil(cost > 0 ? Math.max(state, Math.min(next, now + 2 * burst * interval)) : next));
+  }
+  readWindow(state, now, limit.period);
+  const { window, before, current } = seen;
+  const most = Math.max(current, Math.min(2 * limit.limit, COUNT - 1));
+  return pack(window, before, Math.min(Math.max(0, current + cost), most));
+}
+
 /** The key is as one that was never seen: its state may be forgotten. `period`: 0 for `gcra`. */
 export function isRested(state: number, period: number, now: number): boolean {
   if (state === 0) return true;
   if (period === 0) return state <= now;
-  const age = (Math.floor(now / period) - Math.floor((state - 1) / (COUNT * COUNT))) % WINDOWS;
-  // Windows are numbered from 0 again after so many: one that comes round looks busy for two of them.
-  return (age + WINDOWS) % WINDOWS >= 2;
+  const age = windowsSince(state, Math.floor(now / period));
+  // Windows are numbered from 0 again after so many: one that comes round looks busy for three of them.
+  return age >= 2 && age < WINDOWS - 1;
 }
 
 /**
@@ -80,6 +98,8 @@ function gcra({ interval, burst }: RateLimit, state: number, now: number, cost: 
   verdict.allowed = allowed;
   verdict.state = Math.ceil(kept);
   verdict.remaining = Math.max(0, Math.floor((capacity - (kept - now)) / interval + 1e-6));
+  const missing = verdict.remaining < burst ? kept - now - capacity + (verdict.remaining + 1) * interval : 0;
+  verdict.nextAfter = Math.max(0, missing) / NANOSECONDS;
   verdict.resetAfter = Math.max(0, kept - now) / NANOSECONDS;
   verdict.retryAfter = allowed ? 0 : excess / NANOSECONDS;
 }
@@ -90,27 +110,52 @@ function gcra({ interval, burst }: RateLimit, state: number, now: number, cost: 
  */
 function slidingWindow(limit: RateLimit, state: number, now: number, cost: number, verdict: RateVerdict): void {
   const { period } = limit;
-  const window = Math.floor(now / period);
-  const elapsed = (now - window * period) / period;
-  let before = 0;
-  let current = 0;
-  if (state > 0) {
-    const packed = state - 1;
-    const age = (window - Math.floor(packed / (COUNT * COUNT)) + WINDOWS) % WINDOWS;
-    if (age === 0) {
-      current = packed % COUNT;
-      before = Math.floor(packed / COUNT) % COUNT;
-    } else if (age === 1) before = packed % COUNT;
-  }
+  readWindow(state, now, period);
+  const { window, before } = seen;
+  let { current } = seen;
+  const elapsed = Math.max(0, (now - window * period) / period);
   const covered = before * (1 - elapsed);
   const allowed = covered + current + cost <= limit.limit + 1e-9;
   if (allowed) current += cost;
+  const remaining = Math.max(0, Math.floor(limit.limit - covered - current + 1e-9));
   verdict.allowed = allowed;
-  verdict.state = ((window % WINDOWS) * COUNT + before) * COUNT + current + 1;
-  verdict.remaining = Math.max(0, Math.floor(limit.limit - covered - current + 1e-9));
+  verdict.state = pack(window, before, current);
+  verdict.remaining = remaining;
   const rest = (1 - elapsed) * period;
+  const next = remaining < limit.limit ? slidingRetry(limit, before, current, remaining + 1, elapsed) : 0;
+  verdict.nextAfter = next / NANOSECONDS;
   verdict.resetAfter = (current > 0 ? rest + period : before > 0 ? rest : 0) / NANOSECONDS;
   verdict.retryAfter = allowed ? 0 : slidingRetry(limit, before, current, cost, elapsed) / NANOSECONDS;
+}
+
+/** A state as it is seen in the window of `now`. */
+const seen = { window: 0, before: 0, current: 0 };
+
+function readWindow(state: number, now: number, period: number): void {
+  const window = Math.floor(now / period);
+  seen.window = window;
+  seen.before = 0;
+  seen.current = 0;
+  if (state === 0) return;
+  const packed = state - 1;
+  const age = windowsSince(state, window);
+  if (age === 1) {
+    seen.before = packed % COUNT;
+    return;
+  }
+  if (age !== 0 && age !== WINDOWS - 1) return;
+  seen.current = packed % COUNT;
+  seen.before = Math.floor(packed / COUNT) % COUNT;
+  // Somebody whose clock is a little ahead has begun the next window already.
+  if (age !== 0) seen.window = window + 1;
+}
+
+function windowsSince(state: number, window: number): number {
+  return (window - Math.floor((state - 1) / (COUNT * COUNT)) + WINDOWS) % WINDOWS;
+}
+
+function pack(window: number, before: number, current: number): number {
+  return ((window % WINDOWS) * COUNT + before) * COUNT + current + 1;
 }
 
 /** Nanoseconds until what the window covers has shrunk enough, in this window or the next one. */

@@ -5,6 +5,7 @@ import type { Problem } from '../../src/base/problem.ts';
 import { ResponseHead } from '../../src/plan/call.ts';
 import { compileCondition, neverHolds } from '../../src/plan/condition.ts';
 import type { Exchange, Slot } from '../../src/plan/exchange.ts';
+import type { CredentialNames } from '../../src/plan/identifier.ts';
 import type { CompileEnv, Hooks, PolicyModule, RouteFacts } from '../../src/plan/policy.ts';
 import { Reply } from '../../src/plan/reply.ts';
 import { compileTemplate, Template } from '../../src/plan/template.ts';
@@ -41,6 +42,7 @@ export function compilePolicy(
   options: unknown,
   facts: Partial<RouteFacts> = {},
   feeds: TestFeeds = new TestFeeds(),
+  credentials: CredentialNames = { headers: [], parameters: [] },
 ): CompiledPolicy {
   const { name, gateway, pattern, parameters } = { ...anyRoute, ...facts };
   const problems: { severity: Problem['severity']; code: string; path: readonly (string | number)[] }[] = [];
@@ -75,6 +77,7 @@ export function compilePolicy(
       problems.push({ severity, code, path });
     },
     feed: (name) => feeds.find(name),
+    credentials,
     identifier: () => null,
     log: { write: (line) => lines.push(line) },
     logTo(file) {

@@ -53,6 +53,10 @@ export const apiKey = defineIdentifier({
     { title: 'Keys as bearer tokens', options: { header: 'authorization', scheme: 'Bearer' } },
     { title: 'Configured keys only, for callers that can set no header', options: { query: 'api_key', store: false } },
   ],
+  credentials: ({ header, query }) =>
+    query === undefined
+      ? { headers: [header ?? DEFAULT_HEADER], parameters: [] }
+      : { headers: [], parameters: [query.toLowerCase()] },
   check: (_options, consumers) => configuredKeyProblems(consumers),
   compile: ({ scheme = null, keep, store, ...place }, env) =>
     new KeyIdentifier(placeOf(place, scheme), { scheme, keep, store }, env),

@@ -114,6 +114,14 @@ describe('hostile credentials', () => {
     assert.equal(verdict(await ask(identifier, authorization('carol', 's'.repeat(73)))), 'credential_invalid');
   });
 
+  test('a name that nobody has takes as long as one that somebody has', async () => {
+    const slow = formatScrypt({ ...parameters, cost: 2 ** 15, salt, digest: Buffer.alloc(32) });
+    const { identifier } = open({ users: { alice: slow } });
+    const asked = ask(identifier, authorization('nobody', 'x'));
+    assert.ok(asked instanceof Promise, 'a password is verified');
+    assert.equal(verdict(await asked), 'credential_invalid');
+  });
+
   test('a refusal says how to ask and nothing about the reason', async () => {
     const { identifier } = open({ realm: 'staging area' });
     const unknown = (await ask(identifier, authorization('nobody', 'x'))) as Reply;

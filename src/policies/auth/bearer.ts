@@ -3,6 +3,7 @@ import { errors, type GatewayError } from '../../base/gateway-error.ts';
 import { type FieldName, fieldName, HeaderBlock } from '../../base/headers.ts';
 import type { Exchange } from '../../plan/exchange.ts';
 import { HEADER_NAME, headerName } from '../../plan/fields.ts';
+import type { CredentialNames } from '../../plan/identifier.ts';
 import { Reply } from '../../plan/reply.ts';
 import { cookieField, cookieValue, hasSeveralCookies, splitCookies } from '../../semantics/cookie.ts';
 import { toWire } from '../../semantics/percent.ts';
@@ -56,6 +57,14 @@ export interface BearerOptions {
   readonly query?: string | undefined;
   readonly keep: boolean;
   readonly realm?: string | undefined;
+}
+
+/** See `IdentifierModule.credentials`. */
+export function bearerCredentials({ header, query }: BearerOptions): CredentialNames {
+  return {
+    headers: header === undefined ? [] : [header],
+    parameters: query === undefined ? [] : [query.toLowerCase()],
+  };
 }
 
 /** Where one entry looks for its token. */

@@ -5,7 +5,7 @@ import { defineIdentifier, type Identifier, type IdentifierEnv, type Revocations
 import type { Maybe } from '../../plan/policy.ts';
 import { Reply } from '../../plan/reply.ts';
 import { type Service, type ServiceAnswer, ServiceError, type ServiceRequest } from '../../plan/service.ts';
-import { BearerAnswers, BearerPlace } from './bearer.ts';
+import { BearerAnswers, BearerPlace, bearerCredentials } from './bearer.ts';
 import { type ActiveToken, IntrospectionReader, type TokenOutcome } from './introspection-answer.ts';
 import { type IntrospectionOptions, introspectionOptions } from './introspection-options.ts';
 import { Outage } from './outage.ts';
@@ -24,6 +24,7 @@ export const introspection = defineIdentifier({
   summary:
     'Opaque bearer tokens: the issuer is asked whether they are good (RFC 7662), and for a short time its answer is remembered.',
   schema: introspectionOptions,
+  credentials: (options) => bearerCredentials(options),
   examples: [
     {
       title: 'Tokens of an authorization server',

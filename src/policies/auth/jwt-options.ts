@@ -16,7 +16,7 @@ function claim() {
   return z.string().min(1).meta({ expects: 'a claim such as `sub` or `realm_access.roles`', examples });
 }
 
-const keySet = z.object({ keys: z.array(z.record(z.string(), z.unknown())) });
+const keySet = z.object({ keys: z.array(z.record(z.string(), z.unknown())).describe('Public keys (RFC 7517).') });
 
 /** A file is text until somebody reads it. */
 function jsonOf(given: unknown): unknown {

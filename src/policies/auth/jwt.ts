@@ -9,7 +9,7 @@ import { type ClaimRules, goodUntil, judgeClaims } from '../../semantics/claims.
 import { type CompactJws, parseClaims, parseCompactJws } from '../../semantics/compact-jws.ts';
 import { KeySet } from '../../semantics/key-set.ts';
 import type { JsonObject } from '../../semantics/strict-json.ts';
-import { BearerAnswers, BearerPlace } from './bearer.ts';
+import { BearerAnswers, BearerPlace, bearerCredentials } from './bearer.ts';
 import { identityOf } from './identity.ts';
 import { superviseJwks } from './jwks.ts';
 import { type JwksState, KEYS_FEED } from './jwks-feed.ts';
@@ -55,9 +55,10 @@ export const jwt = defineIdentifier({
     },
     {
       title: 'A shared secret, the token in a cookie',
-      options: { secret: '${file:/run/secrets/session}', issuer: 'shop', cookie: 'session' },
+      options: { secret: '${file:/run/secrets/key-of-sessions}', issuer: 'shop', cookie: 'session' },
     },
   ],
+  credentials: (options) => bearerCredentials(options),
   check: doubts,
   compile: (options, env) => new JwtIdentifier(options, env),
   supervise: (options, env) => (isFetched(options) ? superviseJwks(options, env) : { close: () => undefined }),

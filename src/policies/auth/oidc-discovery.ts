@@ -19,7 +19,7 @@ export interface DiscoveryReport {
 /** Finds the provider, on the main thread: at the start, again from time to time, and when a login waits for it. */
 export class Discovery implements Supervised {
   readonly settled: Promise<void>;
-  readonly #client: ProviderClient;
+  readonly #client: Pick<ProviderClient, 'discover'>;
   readonly #feed: FeedPublisher<ProviderMetadata>;
   readonly #outage: Outage;
   readonly #clock: Clock;
@@ -33,7 +33,12 @@ export class Discovery implements Supervised {
   #next = { close: (): void | Promise<void> => undefined };
   #closed = false;
 
-  constructor(client: ProviderClient, feed: FeedPublisher<ProviderMetadata>, outage: Outage, clock: Clock) {
+  constructor(
+    client: Pick<ProviderClient, 'discover'>,
+    feed: FeedPublisher<ProviderMetadata>,
+    outage: Outage,
+    clock: Clock,
+  ) {
     this.#client = client;
     this.#feed = feed;
     this.#outage = outage;

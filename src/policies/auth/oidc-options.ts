@@ -130,7 +130,7 @@ export const oidcOptions = z
       .default(false)
       .describe('Give the service the access token as `Authorization: Bearer`.'),
     claims: claims.prefault({}).describe('Where ID token and user info say what; a dot leads into a claim.'),
-    session: session.prefault({}),
+    session: session.prefault({}).describe('How long a sign-in lasts, and the cookie that holds it.'),
     timeout: duration({ min: 10, max: MINUTE }).default(5000).describe('For one answer of the provider, whole.'),
     clockSkew: duration({ max: 5 * MINUTE })
       .default(30_000)

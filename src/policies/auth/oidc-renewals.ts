@@ -12,13 +12,21 @@ import type { Outage } from './outage.ts';
 const KEPT_MS = 120_000;
 const MAX_KEPT = 10_000;
 
+export interface RenewalParts {
+  readonly client: Pick<ProviderClient, 'refresh'>;
+  readonly discovery: Pick<Discovery, 'find'>;
+  readonly seal: Seal;
+  readonly outage: Outage;
+  readonly clock: Clock;
+}
+
 /**
  * Refreshes sessions, on the main thread: a browser's connections end in different workers, and a refresh token that two
  * of them used would be one too many for a provider that gives each only once (RFC 9700, 4.14.2).
  */
 export class Renewals implements Closable {
-  readonly #client: ProviderClient;
-  readonly #discovery: Discovery;
+  readonly #client: RenewalParts['client'];
+  readonly #discovery: RenewalParts['discovery'];
   readonly #seal: Seal;
   readonly #options: SessionOptions;
   readonly #feed: FeedPublisher<string>;
@@ -29,11 +37,7 @@ export class Renewals implements Closable {
   readonly #published = new Map<string, number>();
   #sweep: Closable | null = null;
 
-  constructor(
-    parts: { client: ProviderClient; discovery: Discovery; seal: Seal; outage: Outage; clock: Clock },
-    options: SessionOptions,
-    feed: FeedPublisher<string>,
-  ) {
+  constructor(parts: RenewalParts, options: SessionOptions, feed: FeedPublisher<string>) {
     this.#client = parts.client;
     this.#discovery = parts.discovery;
     this.#seal = parts.seal;
