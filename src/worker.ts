@@ -12,12 +12,16 @@ import { LogSinks } from './observability/log-sink.ts';
 import type { Plan } from './plan/plan.ts';
 import type { Upstream, UpstreamOptions } from './plan/upstream.ts';
 import { registry } from './policies/registry.ts';
+import { Gates } from './runtime/gate.ts';
 import { handlerDispatch } from './runtime/handler.ts';
+import { OverloadMonitor } from './runtime/overload.ts';
 import { UpstreamPool } from './runtime/pool.ts';
 import { Server, type ServerState } from './runtime/server.ts';
 import { PooledService } from './runtime/service.ts';
 import { ControlCell, startHeartbeat } from './shared-memory/control.ts';
+import { GaugeTable } from './shared-memory/gauges.ts';
 import { WorkerCell } from './shared-memory/metrics.ts';
+import { SharedLimitCounts, SharedLimiter } from './shared-memory/shared-limiter.ts';
 import type { FromWorker, PlanParcel, Refusal, ToWorker, WorkerBoot } from './supervisor/messages.ts';
 
 /** Composition root of a worker thread: a server, the plans that the supervisor sends, and an orderly end. */
@@ -68,11 +72,24 @@ const identifiers = new Resources<AuthEntryDocument, OpenIdentifier>((entry) =>
   }),
 );
 
+const gauges = new GaugeTable(boot.gauges);
+/** Milliseconds, the same in every thread. */
+const clock = (): number => Number(process.hrtime.bigint() / 1_000_000n);
+const gates = new Gates(gauges, clock, cell);
+const overload = new OverloadMonitor({
+  shed: (priority) => cell.shed(priority),
+  overloadLevel: (level) => control.setOverload(level),
+});
+
 const ports: PlanPorts = {
   registry,
   upstreams,
   identifiers,
   feeds,
+  limiter: new SharedLimiter(boot.limits, boot.id),
+  gate: (options, series) => gates.open(options, series),
+  overload: (thresholds) => overload.watch(thresholds),
+  limitCounts: new SharedLimitCounts(boot.limits, cell),
   policy: importPolicy,
   handler: async (file, upstream) =>
     handlerDispatch(await importHandler(file), {

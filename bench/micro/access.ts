@@ -3,7 +3,8 @@ import { LookAlikes } from '../../src/base/look-alikes.ts';
 import { type Condition, compileCondition } from '../../src/plan/condition.ts';
 import { Exchange, type Identity } from '../../src/plan/exchange.ts';
 import type { Route } from '../../src/plan/plan.ts';
-import { MessageHead, parseRequestHead } from '../../src/runtime/http1/parse-head.ts';
+import { MessageHead } from '../../src/runtime/http1/message-head.ts';
+import { parseRequestHead } from '../../src/runtime/http1/parse-head.ts';
 import { LinearRegex } from '../../src/semantics/linear-regex.ts';
 import type { Micro } from './harness.ts';
 

@@ -1,5 +1,6 @@
 import { fieldName } from '../../src/base/headers.ts';
-import { MessageHead, parseRequestHead } from '../../src/runtime/http1/parse-head.ts';
+import { MessageHead } from '../../src/runtime/http1/message-head.ts';
+import { parseRequestHead } from '../../src/runtime/http1/parse-head.ts';
 import type { Micro } from './harness.ts';
 import { inBuffer, LIMITS, REQUEST_HEAD } from './messages.ts';
 

@@ -1,4 +1,5 @@
-import { MessageHead, parseRequestHead, parseResponseHead } from '../../src/runtime/http1/parse-head.ts';
+import { MessageHead } from '../../src/runtime/http1/message-head.ts';
+import { parseRequestHead, parseResponseHead } from '../../src/runtime/http1/parse-head.ts';
 import type { Micro } from './harness.ts';
 import { inBuffer, LIMITS, REQUEST_HEAD, RESPONSE_HEAD } from './messages.ts';
 

@@ -1,4 +1,5 @@
 import type { Status } from '../supervisor/status.ts';
+import { renderSupervision } from './render-supervision.ts';
 import { table } from './table.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -40,6 +41,8 @@ export function renderStatus(status: Status): string {
       ]),
     ),
   );
+  const supervision = renderSupervision(status.supervision);
+  if (supervision !== '') lines.push('', supervision);
   const traffic = ['/s', 'p50', 'p90', 'p99'];
   if (status.routes.length > 0) {
     const busiest = [...status.routes].sort((a, b) => b.perSecond - a.perSecond);
@@ -80,6 +83,19 @@ export function renderStatus(status: Status): string {
       ),
     );
   }
+  const { limits, overflowed, slots } = status.limits;
+  if (limits.length > 0) {
+    const rows = limits.map(({ limit, scope, ...counts }) => [
+      limit,
+      scope,
+      String(counts.allowed),
+      String(counts.limited),
+      String(counts.reported),
+    ]);
+    lines.push('', table(['limit', 'of', 'allowed', 'limited', 'reported'], rows));
+  }
+  if (overflowed > 0)
+    lines.push('', `${overflowed} attempts found none of the ${slots} buckets free and shared one (\`stores.local\`).`);
   if (status.routes.length > 0)
     lines.push('', `Rates, percentiles and errors are of the last ${Math.round(status.window)} s.`);
   return lines.join('\n');

@@ -1,10 +1,12 @@
 import type { KeyPath } from '../config/key-path.ts';
+import { neverOverloaded, openGate } from '../plan/admission.ts';
 import type { Fact, Hooks, PolicyModule, RouteFacts } from '../plan/policy.ts';
 import { unwrittenFacts } from './chain.ts';
 import { noCredentials } from './check-auth.ts';
 import type { CheckContext } from './check-context.ts';
 import type { CheckedRoute } from './check-routes.ts';
 import { noFeeds } from './feeds.ts';
+import { idleLimiter, noLimitCounts } from './idle-limits.ts';
 import { valueAt } from './inherit.ts';
 import type { GatewayDocument, PolicyUse } from './plan-document.ts';
 import { PolicyCompiler, type UseProblem } from './policy-compiler.ts';
@@ -29,6 +31,10 @@ export class PolicyCheck {
       feed: (use, name) => noFeeds.find(use.policy, name),
       credentials: noCredentials,
       identifier: unasked,
+      limiter: idleLimiter,
+      limitCounts: noLimitCounts,
+      gate: () => openGate,
+      overload: () => neverOverloaded,
       problem: (problem) => this.#report(problem),
     });
   }

@@ -141,8 +141,13 @@ export function checkPair(certificate: string, key: string, path: KeyPath, conte
 }
 
 export function connectionLimits({ connections }: ProcessValue): ConnectionLimits {
-  const { max, maxRequests, ...limits } = connections;
-  return { ...limits, maxRequestsPerConnection: maxRequests, maxConnections: max };
+  const { max, maxRequests, maxPerAddress, ...limits } = connections;
+  return {
+    ...limits,
+    maxRequestsPerConnection: maxRequests,
+    maxConnections: max,
+    maxConnectionsPerAddress: maxPerAddress === false ? 0 : maxPerAddress,
+  };
 }
 
 export function forwardingOf({ forwarding }: ProcessValue): Forwarding {

@@ -1,5 +1,5 @@
 import type { KeyPath } from '../config/key-path.ts';
-import type { Fact } from '../plan/policy.ts';
+import type { Fact, PolicyModule } from '../plan/policy.ts';
 import { parseRouteKey, type RouteKey } from '../semantics/path-pattern.ts';
 import type { CheckContext } from './check-context.ts';
 import type { CommonUse } from './check-identity-headers.ts';
@@ -18,8 +18,10 @@ import { checkTarget } from './check-targets.ts';
 import type { UpstreamTable } from './check-upstreams.ts';
 import { type EffectiveSettings, noSettings, overlaySettings } from './inherit.ts';
 import { Interner } from './interner.ts';
+import { isPublic } from './later.ts';
 import type { DocumentValue, GatewayValue, RouteObject, RouteValue, Settings } from './model/document.ts';
 import { matchShape, routeShape } from './model/route.ts';
+import { type PlacedRoute, placementOf } from './placement.ts';
 import type { AuthEntryDocument, PolicyUse, RouteDocument, TargetDocument } from './plan-document.ts';
 
 /** A route with what only the check and `explain` want to know. */
@@ -48,7 +50,16 @@ type RouteUses = Pick<RouteDocument, 'uses'> & Pick<CheckedRoute, 'useSources'>;
 
 const OWN_KEYS = new Set([...Object.keys(routeShape), ...Object.keys(matchShape)]);
 /** What holds on the paths of entries of `auth` too: who comes there has not identified yet. */
-const ENDPOINT_SETTINGS = new Set(['requestId', 'ipRules', 'sizeLimits', 'securityHeaders', 'accessLog', 'errors']);
+const ENDPOINT_SETTINGS = new Set([
+  'requestId',
+  'ipRules',
+  'sizeLimits',
+  'limits',
+  'limitHeaders',
+  'securityHeaders',
+  'accessLog',
+  'errors',
+]);
 const GATEWAY_KEYS = new Set(['hosts', 'routes']);
 export const UNMATCHED = 'unmatched';
 const unmatchedKey: RouteKey = {
@@ -69,7 +80,7 @@ export class RouteChecker {
   readonly #auth: ReadonlySet<string>;
   readonly #named: ReadonlyMap<string, readonly KeyPath[]>;
   /** Policies in the order of the registry. */
-  readonly #policies: ReadonlyMap<string, number>;
+  readonly #policies: ReadonlyMap<string, { readonly order: number; readonly place: PolicyModule['place'] }>;
   readonly #entries: readonly AuthEntryDocument[];
   readonly #common: readonly CommonUse[];
   readonly #defaults: EffectiveSettings;
@@ -79,7 +90,7 @@ export class RouteChecker {
   constructor(
     document: DocumentValue,
     upstreams: UpstreamTable,
-    policies: readonly string[],
+    policies: readonly PolicyModule[],
     named: ReadonlyMap<string, readonly KeyPath[]>,
     entries: readonly AuthEntryDocument[],
     common: readonly CommonUse[],
@@ -93,7 +104,7 @@ export class RouteChecker {
     this.#presetNames = context.namesIn('presets');
     this.#auth = context.namesIn('auth');
     this.#named = named;
-    this.#policies = new Map(policies.map((name, index) => [name, index]));
+    this.#policies = new Map(policies.map(({ name, place }, order) => [name, { order, place }]));
     for (const [name, settings] of Object.entries(this.#presets)) this.#reviewLayer(settings, ['presets', name]);
     const defaults = document.defaults ?? {};
     this.#reviewLayer(defaults, ['defaults']);
@@ -111,12 +122,12 @@ export class RouteChecker {
     for (const [key, route] of Object.entries(value.routes ?? {})) {
       this.#key(index, name, key, route, [...routesPath, key], base, withPresets, names);
     }
-    this.#endpointsOf(index, this.routes.slice(first), base);
-    return this.#unmatched(index, base, path);
+    this.#endpointsOf(index, name, this.routes.slice(first), base);
+    return this.#unmatched(index, name, base, path);
   }
 
   /** Paths of their own that the entries of `auth` answer which these routes name, such as the callback of a login. */
-  #endpointsOf(gateway: number, routes: readonly CheckedRoute[], base: EffectiveSettings): void {
+  #endpointsOf(gateway: number, gatewayName: string, routes: readonly CheckedRoute[], base: EffectiveSettings): void {
     const used = new Set(routes.flatMap(({ settings }) => entriesIn(settings.get('auth')?.value)));
     const settings: EffectiveSettings = new Map([...base].filter(([name]) => ENDPOINT_SETTINGS.has(name)));
     for (const { entry, kind, endpoints } of this.#entries) {
@@ -125,10 +136,11 @@ export class RouteChecker {
         const parsed = parseRouteKey(`${methods.join(',')} ${path}`);
         if (!parsed.ok) throw new Error(`${entry}: ${parsed.message}`);
         const target: TargetDocument = { kind: 'identifier', entry, endpoint: name };
-        const { uses, useSources } = this.#usesOf(settings);
+        const place = { path: null, gateway: gatewayName, name: `auth ${entry} ${name}`, isPublic: true };
+        const { uses, useSources } = this.#usesOf(settings, place);
         const document: RouteDocument = {
           gateway,
-          name: `auth ${entry} ${name}`,
+          name: place.name,
           series: 0,
           group: this.#groups++,
           methods: parsed.value.methods,
@@ -170,7 +182,9 @@ export class RouteChecker {
       const made = key.methods === null ? key.path : `${key.methods.join(',')} ${key.path}`;
       const name = route.name ?? (isList && position > 0 ? `${made} #${position + 1}` : made);
       this.#checkName(name, gatewayName, route, at, names);
-      const checked = this.#route(gateway, group, name, key, route, typeof each === 'string', at, base, withPresets);
+      const isShort = typeof each === 'string';
+      const place = { gateway, group, gatewayName, name };
+      const checked = this.#route(place, key, route, isShort, at, base, withPresets);
       this.routes.push({ ...checked, alternative: isList ? position : -1 });
     }
   }
@@ -189,9 +203,7 @@ export class RouteChecker {
   }
 
   #route(
-    gateway: number,
-    group: number,
-    name: string,
+    { gateway, group, gatewayName, name }: { gateway: number; group: number; gatewayName: string; name: string },
     key: RouteKey,
     route: RouteObject,
     isShort: boolean,
@@ -210,7 +222,8 @@ export class RouteChecker {
       : checkTarget(route, path, key.pattern.parameters, this.#upstreams, context);
     const missing = missingFor(settings);
     const match = route.match === undefined ? null : checkMatch(route.match, [...path, 'match'], context);
-    const { uses, useSources } = this.#usesOf(settings);
+    const isOpen = isPublic(settings.get('auth')?.value);
+    const { uses, useSources } = this.#usesOf(settings, { path, gateway: gatewayName, name, isPublic: isOpen });
     const document: RouteDocument = {
       gateway,
       name,
@@ -257,8 +270,9 @@ export class RouteChecker {
     return settings;
   }
 
-  #unmatched(gateway: number, base: EffectiveSettings, path: KeyPath): CheckedRoute {
-    const { uses, useSources } = this.#usesOf(base);
+  #unmatched(gateway: number, gatewayName: string, base: EffectiveSettings, path: KeyPath): CheckedRoute {
+    const place = { path: null, gateway: gatewayName, name: UNMATCHED, isPublic: true };
+    const { uses, useSources } = this.#usesOf(base, place);
     const document: RouteDocument = {
       gateway,
       name: UNMATCHED,
@@ -301,18 +315,22 @@ export class RouteChecker {
     return overlaySettings(base, { settings, path }, this.#named, (loss) => reportLoss(loss, this.#context));
   }
 
-  #usesOf(settings: EffectiveSettings): RouteUses {
+  /** Routes with the same settings got all of them from elsewhere: what is placed is placed alike. */
+  #usesOf(settings: EffectiveSettings, route: PlacedRoute): RouteUses {
     const known = this.#usesBySettings.get(settings);
     if (known !== undefined) return known;
     const found: { order: number; use: number; sources: readonly KeyPath[] }[] = [];
     for (const { policy, options, sources } of this.#common) {
       const use = this.uses.indexOf(policy, options, () => ({ policy, options }));
-      found.push({ order: this.#policies.get(policy) ?? 0, use, sources });
+      found.push({ order: this.#policies.get(policy)?.order ?? 0, use, sources });
     }
     for (const [policy, { value, sources }] of settings) {
-      const order = this.#policies.get(policy);
-      if (order === undefined) continue;
-      found.push({ order, use: this.uses.indexOf(policy, value, () => ({ policy, options: value })), sources });
+      const known = this.#policies.get(policy);
+      if (known === undefined) continue;
+      const { order, place } = known;
+      const options =
+        place === undefined ? value : place(value, placementOf(policy, settings, route, this.#context.loaded.value));
+      found.push({ order, use: this.uses.indexOf(policy, options, () => ({ policy, options })), sources });
     }
     found.sort((one, other) => one.order - other.order);
     const made = { uses: found.map(({ use }) => use), useSources: found.map(({ sources }) => sources) };

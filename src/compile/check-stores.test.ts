@@ -30,8 +30,11 @@ async function codesOf(shared: string): Promise<string[]> {
 
 describe('stores', () => {
   it('are none unless somebody says so', async () => {
-    assert.deepEqual((await checkText('')).stores, { shared: null });
-    assert.deepEqual((await checkText('stores: {}\n')).stores, { shared: null });
+    const nothing = { local: { buckets: 1_048_576 }, shared: null };
+    assert.deepEqual((await checkText('')).stores, nothing);
+    assert.deepEqual((await checkText('stores: {}\n')).stores, nothing);
+    const { stores } = await checkText('stores: { local: { buckets: 4096 } }\n');
+    assert.deepEqual(stores, { local: { buckets: 4096 }, shared: null });
   });
 
   it('are one server by its URL', async () => {

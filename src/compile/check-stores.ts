@@ -1,5 +1,5 @@
 import type { KeyPath } from '../config/key-path.ts';
-import type { RedisServer, RedisSettings, StoresSettings } from '../stores/settings.ts';
+import { noStores, type RedisServer, type RedisSettings, type StoresSettings } from '../stores/settings.ts';
 import type { CheckContext } from './check-context.ts';
 import { itemPath } from './check-process.ts';
 import { clientTlsOf } from './check-upstreams.ts';
@@ -11,7 +11,8 @@ const SHARED: KeyPath = ['stores', 'shared'];
 /** The stores of a document with their files read; none after an error. */
 export function checkStores(stores: StoresValue | undefined, context: CheckContext): StoresSettings {
   const shared = stores?.shared;
-  return { shared: shared === undefined ? null : checkShared(shared, context) };
+  const { local = noStores.local } = stores ?? {};
+  return { local, shared: shared === undefined ? null : checkShared(shared, context) };
 }
 
 function checkShared(value: SharedStoreValue, context: CheckContext): RedisSettings | null {

@@ -5,7 +5,7 @@ import type { KeyPath } from '../config/key-path.ts';
 import { sortProblems } from '../config/sort-problems.ts';
 import type { PolicyModule } from '../plan/policy.ts';
 import type { Registry } from '../plan/registry.ts';
-import type { StoresSettings } from '../stores/settings.ts';
+import { noStores, type StoresSettings } from '../stores/settings.ts';
 import { checkAuthEntries } from './check-auth.ts';
 import { checkConflicts } from './check-conflicts.ts';
 import { CheckContext } from './check-context.ts';
@@ -98,7 +98,7 @@ function refused(
   return {
     document: null,
     supervised: [],
-    stores: { shared: null },
+    stores: noStores,
     process: null,
     problems: sortProblems(problems),
     ...files,
@@ -132,8 +132,7 @@ function resolve(
   const named = new Map<string, readonly KeyPath[]>();
   for (const { name, schema } of registry.policies) named.set(name, namedMapsIn(schema));
   for (const [name, schema] of Object.entries(settingShape)) named.set(name, namedMapsIn(schema));
-  const policies = registry.policies.map(({ name }) => name);
-  const checker = new RouteChecker(value, upstreams, policies, named, auth.entries, identity.uses, context);
+  const checker = new RouteChecker(value, upstreams, registry.policies, named, auth.entries, identity.uses, context);
   const sources = gatewaySources(value);
   const gateways: GatewayDocument[] = [];
   const unmatched: CheckedRoute[] = [];
@@ -159,6 +158,7 @@ function resolve(
     version: 0,
     listeners: checkListeners(value.listen, context),
     limits: connectionLimits(value),
+    overload: value.overload,
     forwarding: forwardingOf(value),
     trustedProxies: value.trustedProxies,
     identityFields: identity.names,

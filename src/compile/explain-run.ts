@@ -1,5 +1,6 @@
 import type { Place } from '../base/problem.ts';
 import type { KeyPath } from '../config/key-path.ts';
+import { neverOverloaded, openGate } from '../plan/admission.ts';
 import { ResponseHead } from '../plan/call.ts';
 import type { Exchange, Identity } from '../plan/exchange.ts';
 import type { Gateway } from '../plan/host-table.ts';
@@ -24,7 +25,9 @@ import {
   upstreamOf,
 } from './explain-target.ts';
 import { noFeeds } from './feeds.ts';
+import { idleLimiter, noLimitCounts } from './idle-limits.ts';
 import { valueAt } from './inherit.ts';
+import type { PolicyUse } from './plan-document.ts';
 import { PolicyCompiler } from './policy-compiler.ts';
 import { refuseMissing, refuseUnmatched } from './targets.ts';
 
@@ -43,7 +46,8 @@ export interface ExplainedStep {
 
 export interface ExplainedFinding {
   readonly text: string;
-  readonly holds: boolean;
+  /** Null: it is no question of yes or no. */
+  readonly holds: boolean | null;
   readonly place: Place;
 }
 
@@ -73,6 +77,8 @@ interface Entry {
   readonly place: Place | null;
   readonly hooks: Hooks;
   readonly isUsers: boolean;
+  /** It works with what a running gateway publishes. */
+  readonly readsFeeds: boolean;
   /** Where its options stand, the nearest first. */
   readonly sources: readonly KeyPath[];
 }
@@ -97,7 +103,7 @@ export function runRoute(
   const steps: ExplainedStep[] = [];
   let reply: Reply | null = null;
   for (const entry of inPhaseOrder(entries)) {
-    const { policy, place, hooks, isUsers } = entry;
+    const { policy, place, hooks, isUsers, readsFeeds } = entry;
     if (stop !== null && !isBeforeIdentity(hooks)) continue;
     const hook = hooks.request as RequestHook;
     const step = { stage: hook.phase, policy, place };
@@ -107,9 +113,11 @@ export function runRoute(
       const says = assumeIdentity(hooks, exchange, caller, known);
       steps.push({ ...step, outcome: says, findings: [] });
     } else if (caller === 'unknown' && asksWhoCalls(hooks)) {
-      steps.push({ ...step, outcome: DEPENDS, findings: [] });
+      steps.push({ ...step, outcome: DEPENDS, findings: findingsOf(entry, exchange, config, false) });
+    } else if (readsFeeds) {
+      steps.push({ ...step, outcome: null, findings: [] });
     } else {
-      const findings = findingsOf(entry, exchange, config);
+      const findings = findingsOf(entry, exchange, config, caller !== 'unknown');
       const outcome = runHook(hook, exchange);
       if (outcome instanceof Reply) reply = outcome;
       steps.push({
@@ -160,13 +168,21 @@ function entriesOf(
   identifier: (entry: string) => Identifier,
 ): Entry[] {
   const uses = config.document?.uses ?? [];
+  const readers = new Set<PolicyUse>();
   const log = { write: (): void => undefined };
   const compiler = new PolicyCompiler([...registry.policies, ...config.userPolicies], uses, {
     log,
     logTo: () => log,
     credentials: noCredentials,
-    feed: (use, name) => noFeeds.find(use.policy, name),
+    feed: (use, name) => {
+      readers.add(use);
+      return noFeeds.find(use.policy, name);
+    },
     identifier,
+    limiter: idleLimiter,
+    limitCounts: noLimitCounts,
+    gate: () => openGate,
+    overload: () => neverOverloaded,
     problem: () => undefined,
   });
   const users = new Set(config.userPolicies.map(({ name }) => name));
@@ -176,13 +192,15 @@ function entriesOf(
     pattern: document.path,
     parameters: key.pattern.parameters,
   };
-  return document.uses.flatMap((use, position) => {
-    const policy = uses[use]?.policy ?? '';
+  return document.uses.flatMap((index, position) => {
+    const use = uses[index];
+    if (use === undefined) return [];
     const sources = useSources[position] ?? [];
     const [source] = sources;
     const place = source === undefined ? null : config.loaded.origins.keyPlace(source);
-    const { hooks } = compiler.hooks(use, facts);
-    return hooks.map((each): Entry => ({ policy, place, hooks: each, isUsers: users.has(policy), sources }));
+    const { hooks } = compiler.hooks(index, facts);
+    const common = { policy: use.policy, place, isUsers: users.has(use.policy), readsFeeds: readers.has(use), sources };
+    return hooks.map((each): Entry => ({ ...common, hooks: each }));
   });
 }
 
@@ -207,8 +225,13 @@ function whoCalls({ id, method }: Identity): string {
 }
 
 /** What a hook asks of the request, each at its place. */
-function findingsOf({ hooks, sources }: Entry, exchange: Exchange, { loaded }: CheckedConfig): ExplainedFinding[] {
-  return (hooks.request?.explain?.(exchange) ?? []).map(({ text, holds, path }) => {
+function findingsOf(
+  { hooks, sources }: Entry,
+  exchange: Exchange,
+  { loaded }: CheckedConfig,
+  isCallerKnown: boolean,
+): ExplainedFinding[] {
+  return (hooks.request?.explain?.(exchange, isCallerKnown) ?? []).map(({ text, holds, path }) => {
     const at = sources.find((source) => valueAt(loaded.value, [...source, ...path]) !== undefined) ?? sources[0] ?? [];
     return { text, holds, place: loaded.origins.place([...at, ...path]) };
   });

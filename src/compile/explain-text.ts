@@ -46,7 +46,7 @@ function renderRun({ steps, target, targetPlace, answer, upstream }: ExplainedRu
   for (const { stage, policy, outcome, place, findings } of before) {
     lines.push(row(`  ${stage}`, `${policy}${outcome === null ? '' : `: ${outcome}`}`, place));
     for (const { text, holds, place: at } of findings)
-      lines.push(row('', `  ${holds ? 'holds' : 'fails'}: ${text}`, at));
+      lines.push(row('', `  ${holds === null ? '' : holds ? 'holds: ' : 'fails: '}${text}`, at));
   }
   lines.push(row('  target', target, targetPlace));
   for (const { stage, policy, place } of after) lines.push(row(`  ${stage}`, policy, place));

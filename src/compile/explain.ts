@@ -13,6 +13,7 @@ import { type ExplainedCaller, ExplainedEntries } from './explain-caller.ts';
 import { type NearRoute, nearRoutes, whyRoute } from './explain-routes.ts';
 import { type ExplainedRun, runRoute } from './explain-run.ts';
 import { noFeeds } from './feeds.ts';
+import { idleLimiter, noLimitCounts } from './idle-limits.ts';
 import type { OpenIdentifier } from './open-identifier.ts';
 import { PlanBuilder, type PlanPorts } from './plan-builder.ts';
 import { type AuthEntryDocument, planParts } from './plan-document.ts';
@@ -102,6 +103,8 @@ export class Explainer {
         close: () => undefined,
       })),
       feeds: noFeeds,
+      limiter: idleLimiter,
+      limitCounts: noLimitCounts,
       policy: (file) => {
         const module = byFile.get(file);
         if (module === undefined) throw new Error(`${file} was not loaded`);

@@ -25,7 +25,6 @@ export const laterSections: Readonly<Record<string, LaterFeature>> = {
 
 /** Settings of routes, presets, gateways and defaults; a dot leads into the options of one. */
 export const laterSettings: Readonly<Record<string, LaterFeature>> = {
-  limits: refused('limiting'),
   concurrency: refused('limiting concurrency'),
   priority: ignored('shedding by priority'),
   'response.select': refused('selecting fields of a response'),
@@ -56,7 +55,6 @@ export const laterUpstreamSettings: Readonly<Record<string, LaterFeature>> = {
 export function isAvailable(setting: string, value: unknown): boolean {
   if (value === undefined || value === false) return true;
   if (setting === 'balance') return value === 'round-robin';
-  if (setting === 'limits') return Object.values(value as object).every((limit) => limit === false);
   return false;
 }
 

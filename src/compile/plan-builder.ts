@@ -1,7 +1,9 @@
 import { LookAlikes } from '../base/look-alikes.ts';
+import type { Gate, GateOptions, GateScope, Overload, OverloadThresholds } from '../plan/admission.ts';
 import type { Dispatch } from '../plan/call.ts';
 import type { Gateway } from '../plan/host-table.ts';
 import type { Identifier } from '../plan/identifier.ts';
+import type { LimitCounts, Limiter } from '../plan/limiter.ts';
 import type { ErrorPages, Plan, Route } from '../plan/plan.ts';
 import type { Hooks, LogSink, PolicyModule, RequestHook, RouteFacts } from '../plan/policy.ts';
 import type { Registry } from '../plan/registry.ts';
@@ -42,6 +44,11 @@ export interface PlanPorts {
   /** Entries of `auth`, for the life of the worker too. */
   readonly identifiers: Resources<AuthEntryDocument, OpenIdentifier>;
   readonly feeds: Feeds;
+  readonly limiter: Limiter;
+  readonly limitCounts: LimitCounts;
+  /** `series`: the upstream's, or -1. */
+  gate(options: GateOptions, series: number): Gate;
+  overload(thresholds: OverloadThresholds): Overload;
   /** Loads a user's policy. */
   policy(file: string): PolicyModule | Promise<PolicyModule>;
   /** Loads a user's handler; `upstream` finds those of this plan by name. */
@@ -140,6 +147,10 @@ export class PlanBuilder {
       feed: ({ policy, options }, name) => ports.feeds.find(feedOwner(policy, options), name),
       credentials: credentialsOf(head.identifiers),
       identifier: (entry) => identifiers.get(entry) ?? null,
+      limiter: ports.limiter,
+      limitCounts: ports.limitCounts,
+      gate: (options) => ports.gate(options, this.#seriesOf(options.scope)),
+      overload: () => ports.overload(head.overload),
       // `check` has reported it with its place; here nobody reads it.
       problem: () => undefined,
     });
@@ -166,6 +177,10 @@ export class PlanBuilder {
       listeners: head.listeners,
       release: () => releaseAll(leases),
     };
+  }
+
+  #seriesOf({ kind, name }: GateScope): number {
+    return kind === 'upstream' ? (this.#upstreamByName.get(name)?.options.series ?? -1) : -1;
   }
 
   /** Policies of an upstream are layers around its pool, for whoever calls it. */

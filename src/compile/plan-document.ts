@@ -1,3 +1,4 @@
+import type { OverloadThresholds } from '../plan/admission.ts';
 import type { Consumer, CredentialNames, IdentifierEndpoint } from '../plan/identifier.ts';
 import type { ConnectionLimits, Forwarding, ListenerPlan } from '../plan/plan.ts';
 import type { UpstreamOptions } from '../plan/upstream.ts';
@@ -10,6 +11,7 @@ export interface PlanDocument {
   readonly version: number;
   readonly listeners: readonly ListenerPlan[];
   readonly limits: ConnectionLimits;
+  readonly overload: OverloadThresholds;
   readonly forwarding: Forwarding;
   readonly trustedProxies: readonly string[];
   /** Fields that tell services who calls. */

@@ -1,9 +1,11 @@
 import type { Problem } from '../base/problem.ts';
+import type { Gate, GateOptions, Overload } from '../plan/admission.ts';
 import { type Condition, compileCondition, neverHolds } from '../plan/condition.ts';
 import { FailureLog } from '../plan/condition-failures.ts';
 import type { Exchange, Slot } from '../plan/exchange.ts';
 import type { Feed } from '../plan/feed.ts';
 import type { CredentialNames, Identifier } from '../plan/identifier.ts';
+import type { LimitCounts, Limiter } from '../plan/limiter.ts';
 import type { CompileEnv, Hooks, LogSink, PolicyModule, RouteFacts } from '../plan/policy.ts';
 import { compileTemplate, type Template, type TemplatePlace } from '../plan/template.ts';
 import type { PolicyUse } from './plan-document.ts';
@@ -27,6 +29,10 @@ export interface PolicyPorts {
   feed<V>(use: PolicyUse, name: string): Feed<V>;
   readonly credentials: CredentialNames;
   identifier(entry: string): Identifier | null;
+  readonly limiter: Limiter;
+  readonly limitCounts: LimitCounts;
+  gate(options: GateOptions): Gate;
+  overload(): Overload;
   problem(problem: UseProblem): void;
 }
 
@@ -105,6 +111,8 @@ class Env implements CompileEnv {
   tie: Tie = 'none';
   isUnfit = false;
   readonly log: LogSink;
+  readonly limiter: Limiter;
+  readonly limitCounts: LimitCounts;
   readonly #use: number;
   readonly #source: PolicyUse;
   readonly #route: RouteFacts;
@@ -119,6 +127,8 @@ class Env implements CompileEnv {
     this.#ports = ports;
     this.#slots = slots;
     this.log = ports.log;
+    this.limiter = ports.limiter;
+    this.limitCounts = ports.limitCounts;
   }
 
   get route(): RouteFacts {
@@ -132,6 +142,14 @@ class Env implements CompileEnv {
 
   feed<V>(name: string): Feed<V> {
     return this.#ports.feed(this.#source, name);
+  }
+
+  gate(options: GateOptions): Gate {
+    return this.#ports.gate(options);
+  }
+
+  get overload(): Overload {
+    return this.#ports.overload();
   }
 
   get credentials(): CredentialNames {

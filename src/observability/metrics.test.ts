@@ -16,8 +16,15 @@ const reading: ProcessReading = {
   residentBytes: 1024,
   ready: true,
   draining: false,
-  workers: [{ id: 1, heapUsed: 10, heapLimit: 100, loopDelay: 2, loopUse: 0.5 }],
+  workers: [{ id: 1, heapUsed: 10, heapLimit: 100, loopDelay: 2, loopUse: 0.5, overload: 0 }],
   replaced: { crashed: 1 },
+  limits: {
+    slots: 1024,
+    evicted: 5,
+    overflowed: 6,
+    contended: 0,
+    limits: [{ scope: 'gateway web', limit: 'flood', allowed: 7, limited: 8, reported: 0 }],
+  },
   config: { version: 3, hash: 'abc', loadedAt: 2_000, lastReloadFailed: true, reloads: 2, failedReloads: 1 },
 };
 

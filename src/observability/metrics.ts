@@ -1,4 +1,7 @@
+import { limitOutcomes } from '../plan/limiter.ts';
+import { priorityNames } from '../plan/priority.ts';
 import { cumulativeCounts } from '../shared-memory/histogram.ts';
+import type { LimitsReading } from '../shared-memory/limit-segments.ts';
 import type { MetricsView } from '../shared-memory/metrics-view.ts';
 import { ExpositionText, type Labels } from './exposition-text.ts';
 
@@ -27,9 +30,11 @@ export interface ProcessReading {
     readonly heapLimit: number;
     readonly loopDelay: number;
     readonly loopUse: number;
+    readonly overload: number;
   }[];
   /** Workers that were replaced, by reason. */
   readonly replaced: Readonly<Record<string, number>>;
+  readonly limits: LimitsReading;
   readonly config: {
     readonly version: number;
     readonly hash: string;
@@ -57,6 +62,7 @@ export function renderMetrics(
   const text = new ExpositionText();
   routeMetrics(text, view, routes);
   upstreamMetrics(text, view, upstreams);
+  limitMetrics(text, reading.limits);
   connectionMetrics(text, view);
   processMetrics(text, reading);
   return text.toString();
@@ -111,16 +117,61 @@ function upstreamMetrics(text: ExpositionText, view: MetricsView, upstreams: rea
   for (const { labels, of } of read) text.sample('sluice_upstream_retries_total', labels, of.retries);
   text.family('sluice_upstream_requests_in_flight', 'gauge', 'Calls under way.');
   for (const { labels, of } of read) text.sample('sluice_upstream_requests_in_flight', labels, of.inFlight);
+  text.family('sluice_upstream_waiting', 'gauge', 'Calls that wait for their turn at an upstream (`concurrency`).');
+  for (const { labels, of } of read) text.sample('sluice_upstream_waiting', labels, of.waiting);
+  text.family('sluice_upstream_overloaded_total', 'counter', 'Calls refused because their turn did not come.');
+  for (const { labels, of } of read) text.sample('sluice_upstream_overloaded_total', labels, of.overloaded);
+  text.family('sluice_upstream_concurrency_limit', 'gauge', 'Calls that may be under way, where that follows latency.');
+  for (const { labels, of } of read) {
+    if (of.limit > 0) text.sample('sluice_upstream_concurrency_limit', labels, of.limit);
+  }
   text.family('sluice_upstream_connections_total', 'counter', 'Connections opened to an upstream.');
   for (const { labels, of } of read) text.sample('sluice_upstream_connections_total', labels, of.connections);
   text.family('sluice_upstream_connections_open', 'gauge', 'Connections open to an upstream.');
   for (const { labels, of } of read) text.sample('sluice_upstream_connections_open', labels, of.connectionsOpen);
 }
 
+function limitMetrics(text: ExpositionText, { slots, evicted, overflowed, contended, limits }: LimitsReading): void {
+  const decisions = 'sluice_ratelimit_decisions_total';
+  text.family(decisions, 'counter', 'Decisions of limits; `reported`: only watched, and let pass.');
+  for (const { scope, limit, ...outcomes } of limits) {
+    for (const outcome of limitOutcomes) text.sample(decisions, { limit, scope, outcome }, outcomes[outcome]);
+  }
+  const counts = [
+    ['evicted', 'Rested keys that gave way to others.', evicted],
+    ['overflowed', 'Attempts by keys that found every place taken and shared one bucket.', overflowed],
+    ['contended', 'Attempts refused because a bucket never stood still.', contended],
+  ] as const;
+  for (const [name, help, count] of counts) text.single(`sluice_ratelimit_${name}_total`, 'counter', help, count);
+  text.single('sluice_ratelimit_buckets', 'gauge', 'Keys of limits that can be at work at once.', slots);
+}
+
 function connectionMetrics(text: ExpositionText, view: MetricsView): void {
   const totals = view.totals();
   text.single('sluice_client_connections_total', 'counter', 'Client connections accepted.', totals.connections);
   text.single('sluice_client_connections_open', 'gauge', 'Client connections open.', totals.connectionsOpen);
+  text.single(
+    'sluice_client_connections_refused_total',
+    'counter',
+    'Client connections closed because their address has too many.',
+    totals.connectionsRefused,
+  );
+  text.single(
+    'sluice_waiting',
+    'gauge',
+    'Requests that wait for their turn on a route (`concurrency`).',
+    totals.waiting,
+  );
+  text.single(
+    'sluice_overloaded_total',
+    'counter',
+    'Requests refused because their turn did not come.',
+    totals.overloaded,
+  );
+  text.family('sluice_shed_total', 'counter', 'Requests turned away because a worker had too much to do, by class.');
+  for (const [rank, priority] of priorityNames.entries()) {
+    text.sample('sluice_shed_total', { priority }, totals.shed[rank] ?? 0);
+  }
   text.single('sluice_malformed_requests_total', 'counter', 'Requests refused as invalid HTTP.', totals.malformed);
   text.single(
     'sluice_log_lines_dropped_total',
@@ -147,6 +198,12 @@ function processMetrics(text: ExpositionText, reading: ProcessReading): void {
     ['sluice_worker_heap_limit_bytes', 'JavaScript heap limit.', 'heapLimit', 1],
     ['sluice_worker_event_loop_delay_seconds', 'Lateness of the latest heartbeat.', 'loopDelay', 1000],
     ['sluice_worker_event_loop_utilization', 'Busy fraction of the event loop.', 'loopUse', 1],
+    [
+      'sluice_worker_overload_level',
+      '0: all is served; 1: no low priority; 2: no normal priority either.',
+      'overload',
+      1,
+    ],
   ] as const;
   for (const [name, help, field, divisor] of perWorker) {
     text.family(name, 'gauge', help);

@@ -22,6 +22,14 @@ export class Chunk {
   constructor(bytes: Buffer) {
     this.bytes = bytes;
   }
+
+  /** All of some bytes, for a body that is made here. */
+  static whole(bytes: Buffer, stable: boolean): Chunk {
+    const chunk = new Chunk(bytes);
+    chunk.end = chunk.payload = bytes.length;
+    chunk.stable = stable;
+    return chunk;
+  }
 }
 
 /** Receives a request body. */
@@ -132,6 +140,15 @@ export class UpstreamCall {
     this.body = body;
     this.exchange = exchange;
     this.upgrade = null;
+  }
+
+  /** The same call, for a layer that stands between: this one's runner is then the layer. */
+  again(): UpstreamCall {
+    const call = new UpstreamCall(this.method, this.target, this.authority, this.headers, this.body, this.exchange);
+    call.upgrade = this.upgrade;
+    call.expectContinue = this.expectContinue;
+    call.takesTrailers = this.takesTrailers;
+    return call;
   }
 
   /** The sink can take data again. */

@@ -39,12 +39,17 @@ export class Condition {
 
   /** False also when it cannot be evaluated: what is not known to hold does not. */
   holds(exchange: Exchange): boolean {
+    return this.evaluate(exchange) === true;
+  }
+
+  /** For who must tell the two apart; undefined: it cannot be evaluated. */
+  evaluate(exchange: Exchange): boolean | undefined {
     subject.exchange = exchange;
     try {
       return this.#evaluate(this.#context) === true;
     } catch (error) {
       this.#failed?.({ condition: this, why: this.#why(error), exchange });
-      return false;
+      return undefined;
     }
   }
 

@@ -3,6 +3,7 @@ import type { HeaderBlock } from '../base/headers.ts';
 import type { BodySource, ResponseHead, UpstreamCall } from './call.ts';
 import type { Authentication } from './identifier.ts';
 import type { Route } from './plan.ts';
+import { NORMAL, type Priority } from './priority.ts';
 
 /** Who calls, once the identify phase knows. Policies after it read this and nothing about credentials. */
 export interface Identity {
@@ -86,6 +87,8 @@ export class Exchange {
   id = '';
   route: Route;
   identity: Identity | null = null;
+  /** What goes first where not everything can go. */
+  priority: Priority = NORMAL;
   /** How callers identify here; null before the identify phase, and where nobody has to. */
   authentication: Authentication | null = null;
   /** Path (and query) for the upstream when a rewrite changed it, else null: then `path` and `query` go. */

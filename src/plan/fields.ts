@@ -113,8 +113,8 @@ export function mapOf<T extends z.ZodType>(value: T) {
 }
 
 /** A map with free keys whose entries are inherited one by one, and turned off one by one with `false`. */
-export function namedMap<T extends z.ZodType>(value: T) {
-  return z.record(z.string(), z.union([value, z.literal(false)])).meta({ mergeByName: true } satisfies FieldMeta);
+export function namedMap<T extends z.ZodType>(value: T, name: z.ZodString = z.string()) {
+  return z.record(name, z.union([value, z.literal(false)])).meta({ mergeByName: true } satisfies FieldMeta);
 }
 
 /** An absolute `http:` or `https:` URL; it comes out as written. */

@@ -71,6 +71,10 @@ export interface ConnectionLimits {
   readonly maxRequestsPerConnection: number;
   /** Per worker. */
   readonly maxConnections: number;
+  /** Of all workers; 0: no bound. */
+  readonly maxConnectionsPerAddress: number;
+  /** Bytes a second of a request body; 0: no bound. */
+  readonly minUploadRate: number;
 }
 
 export interface Forwarding {

@@ -1,10 +1,12 @@
 import type { z } from 'zod';
 import type { Problem } from '../base/problem.ts';
+import type { Gate, GateOptions, Overload } from './admission.ts';
 import type { BodySink, Dispatch, ResponseHead } from './call.ts';
 import type { Condition } from './condition.ts';
 import type { Exchange, Slot } from './exchange.ts';
 import type { Feed, FeedAnswer, FeedPublisher } from './feed.ts';
 import type { CredentialNames, Identifier } from './identifier.ts';
+import type { LimitCounts, Limiter } from './limiter.ts';
 import type { DispatchLayer, RequestPhase } from './phase.ts';
 import type { Records } from './records.ts';
 import type { Reply } from './reply.ts';
@@ -26,14 +28,18 @@ export type BodyTaker = Pick<BodySink, 'data' | 'end' | 'abort'>;
 export interface RequestHook {
   phase: RequestPhase;
   run(exchange: Exchange): Maybe<Reply | undefined>;
-  /** For `sluice explain`, before `run`: what it asks of this request. Its time does not matter. */
-  explain?(exchange: Exchange): readonly Finding[];
+  /**
+   * For `sluice explain`, before `run`: what it asks of this request. Its time does not matter. `isCallerKnown`: false
+   * when nobody said who is assumed to call.
+   */
+  explain?(exchange: Exchange, isCallerKnown: boolean): readonly Finding[];
 }
 /** One thing that a hook asks of a request. */
 export interface Finding {
   /** In words, with the values of the request that decide. */
   readonly text: string;
-  readonly holds: boolean;
+  /** Null: it is no question of yes or no. */
+  readonly holds: boolean | null;
   /** Where it stands inside the options. */
   readonly path: readonly (string | number)[];
 }
@@ -85,10 +91,16 @@ export interface CompileEnv {
   logTo(file: string): LogSink;
   /** What this use's `supervise` publishes under that name. */
   feed<V>(name: string): Feed<V>;
+  /** A bound on what is under way. */
+  gate(options: GateOptions): Gate;
+  /** Whether this worker can still do all that is asked of it. */
+  readonly overload: Overload;
   /** Where the entries of `auth` have their credentials. */
   readonly credentials: CredentialNames;
   /** The entries of `auth` by name; null when there is none of that name. */
   identifier(entry: string): Identifier | null;
+  readonly limiter: Limiter;
+  readonly limitCounts: LimitCounts;
 }
 
 export interface RouteFacts {
@@ -133,8 +145,23 @@ export interface Example<O> {
   options: O | unknown;
 }
 
-/** One policy: one file, one shape (`src/policies/registry.ts` is the only list). */
-export interface PolicyModule<O = unknown> {
+/** What `check` knows about the options that hold for a route. Paths are inside the options. */
+export interface Placement {
+  /** Where it was declared, in words that stay the same: `defaults`, `gateway web`, `preset partner`, `route web GET /v1/orders`. */
+  scopeOf(path: readonly (string | number)[]): string;
+  /** It was declared by the route itself, not for many. */
+  isOwn(path: readonly (string | number)[]): boolean;
+  /** Nobody has to say here who they are. */
+  readonly isPublic: boolean;
+  /** Another setting of the route. */
+  setting(name: string): unknown;
+}
+
+/**
+ * One policy: one file, one shape (`src/policies/registry.ts` is the only list). `O`: its options; `P`: what is compiled,
+ * the same unless it has `place`.
+ */
+export interface PolicyModule<O = unknown, P = O> {
   /** Its key in routes, presets and defaults. */
   name: string;
   summary: string;
@@ -145,12 +172,14 @@ export interface PolicyModule<O = unknown> {
   isInternal?: true;
   /** Fields of the request that it fills from who calls: what clients put there is removed on every route. */
   identityFields?(options: O): readonly string[];
+  /** For a policy to which it matters where its options stand: plain data for `compile`. */
+  place?(options: O, placement: Placement): P;
   /** Null: nothing to do at run time. */
-  compile(options: O, env: CompileEnv): Hooks | Hooks[] | null;
+  compile(options: P, env: CompileEnv): Hooks | Hooks[] | null;
   supervise?(options: O, env: SuperviseEnv): Supervised;
 }
 
 /** Gives a module its options' type and keeps the registry free of it. */
-export function definePolicy<O>(module: PolicyModule<O>): PolicyModule<O> {
+export function definePolicy<O, P = O>(module: PolicyModule<O, P>): PolicyModule<O, P> {
   return module;
 }

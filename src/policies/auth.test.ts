@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { exchangeOf } from '../../test/support/exchange.ts';
 import { errors } from '../base/gateway-error.ts';
 import { fieldName } from '../base/headers.ts';
+import { ResponseHead } from '../plan/call.ts';
 import type { Exchange, Identity } from '../plan/exchange.ts';
 import type { Identifier } from '../plan/identifier.ts';
 import type { CompileEnv, Hooks } from '../plan/policy.ts';
@@ -22,6 +23,7 @@ class Entry implements Identifier {
   readonly challenge: string | null;
   readonly conceal: (exchange: Exchange) => void;
   invite: Identifier['invite'] = null;
+  respond?: NonNullable<Identifier['respond']>;
   readonly serve = null;
   readonly answer: () => Answer;
   asked = 0;
@@ -168,5 +170,23 @@ describe('auth', () => {
     login.invite = () => undefined;
     const declined = await run(['api', 'login'], [new Entry('api', 'a', nothing), login]);
     assert.deepEqual(challengesOf(declined.reply), ['Bearer realm="api"']);
+  });
+
+  test('who vouched conceals last, and alone has something to add to the response', async () => {
+    const order: string[] = [];
+    const entries = ['one', 'two', 'three'].map((name) => {
+      const each = new Entry(name, name, () => (name === 'two' ? identityOf('2', name) : undefined));
+      each.respond = () => order.push(`${name} responds`);
+      return Object.assign(each, { conceal: () => order.push(name) });
+    });
+    const env = { identifier: (name: string) => entries.find(({ entry }) => entry === name) ?? null };
+    const hooks = auth.compile(['one', 'two', 'three'], env as unknown as CompileEnv) as Hooks;
+    const exchange = exchangeOf();
+    assert.equal(await hooks.request?.run(exchange), undefined);
+    const head = new ResponseHead(200, exchange.headers, 'none', -1);
+    assert.equal(hooks.response?.run(exchange, head), undefined);
+    assert.deepEqual(order, ['one', 'three', 'two', 'two responds']);
+    assert.equal(hooks.response?.run(exchangeOf(), head), undefined);
+    assert.equal(order.length, 4);
   });
 });

@@ -138,7 +138,7 @@ describe('what a refusal says', () => {
   test('an explanation names every check, and what there is instead', () => {
     const options = { scopes: 'a', roles: ['b', 'c'], claims: { tier: 'gold' }, require: ["header.x == 'y'", 'true'] };
     const { hooks } = compilePolicy(authorize, options);
-    const findings = hooks[0]?.request?.explain?.(caller({ scopes: ['a'], claims: { tier: 'free' } })) ?? [];
+    const findings = hooks[0]?.request?.explain?.(caller({ scopes: ['a'], claims: { tier: 'free' } }), true) ?? [];
     assert.deepEqual(findings, [
       { text: 'scopes a', holds: true, path: ['scopes'] },
       { text: 'role b or c: the caller has none', holds: false, path: ['roles'] },

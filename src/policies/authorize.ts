@@ -201,7 +201,8 @@ class Authorize implements RequestHook {
     return undefined;
   }
 
-  explain(exchange: Exchange): Finding[] {
+  explain(exchange: Exchange, isCallerKnown: boolean): Finding[] {
+    if (!isCallerKnown) return [];
     const { identity } = exchange;
     if (identity === null) return [{ text: 'nobody has identified', holds: false, path: [] }];
     return this.#checks.map((check) => {

@@ -10,6 +10,7 @@ import { deprecated } from './deprecated.ts';
 import { identityHeaders } from './identity-headers.ts';
 import { identityToken } from './identity-token.ts';
 import { ipRules } from './ip-rules.ts';
+import { limits } from './limits.ts';
 import { request } from './request.ts';
 import { requestId } from './request-id.ts';
 import { response } from './response.ts';
@@ -25,6 +26,7 @@ const policies: readonly PolicyModule[] = [
   requestId, // refusals below carry the id
   ipRules,
   sizeLimits,
+  limits, // what the ones above refuse costs nobody anything
   cors,
   deprecated,
   auth,

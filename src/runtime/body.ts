@@ -100,10 +100,7 @@ export class BufferedBody implements BodySource {
 
   start(sink: BodySink): void {
     this.started = true;
-    const chunk = new Chunk(this.#bytes);
-    chunk.end = chunk.payload = this.#bytes.length;
-    chunk.stable = true;
-    sink.data(chunk);
+    sink.data(Chunk.whole(this.#bytes, true));
     sink.end(null);
   }
 

@@ -5,7 +5,7 @@ import type { Endpoint, Upstream, UpstreamOptions } from '../plan/upstream.ts';
 import type { WorkerCell } from '../shared-memory/metrics.ts';
 import { type Balancer, balancerFor } from './balance.ts';
 import { ConnectAttempt, UpstreamSecurity } from './connect.ts';
-import type { HeadLimits } from './http1/parse-head.ts';
+import type { HeadLimits } from './http1/message-head.ts';
 import { type ConnectionPool, UpstreamConnection } from './http1/upstream-connection.ts';
 import { openTransport } from './open-transport.ts';
 import { Deadline, wheel } from './timers.ts';

@@ -82,12 +82,7 @@ export class ResponseTakers implements BodyTaker {
   }
 
   #pass(bytes: Buffer, trailers: HeaderBlock | null, next: BodyTaker): void {
-    if (bytes.length > 0) {
-      const chunk = new Chunk(bytes);
-      chunk.end = chunk.payload = bytes.length;
-      chunk.stable = true;
-      next.data(chunk);
-    }
+    if (bytes.length > 0) next.data(Chunk.whole(bytes, true));
     next.end(trailers);
   }
 }

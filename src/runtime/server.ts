@@ -14,7 +14,7 @@ import type { WorkerCell } from '../shared-memory/metrics.ts';
 import { Execution, type ExecutionContext } from './execute.ts';
 import { LivePlan } from './holder.ts';
 import { ClientConnection, type ConnectionHost } from './http1/client-connection.ts';
-import type { MessageHead } from './http1/parse-head.ts';
+import type { MessageHead } from './http1/message-head.ts';
 import type { RequestBody } from './http1/request-body.ts';
 import { Listener } from './listener.ts';
 import { openTransport } from './open-transport.ts';

@@ -67,6 +67,41 @@ export function canonicalAddress(text: string): string | null {
   return address.isIPv4MappedAddress() ? address.toIPv4Address().toString() : address.toRFC5952String();
 }
 
+/**
+ * What stands for a client in limits and lists of addresses: an IPv4 address is one, and of an IPv6 address the first 64
+ * bits, since a site has all of a /64 and picks addresses of it at will (RFC 4291, 2.5.1; RFC 8981). Takes the one
+ * spelling of `canonicalAddress`.
+ */
+export function subscriberOf(address: string): string {
+  let end = address.indexOf(':');
+  if (end < 0) return address;
+  // Four groups written out, as they mostly are.
+  for (let groups = 1; groups < 4; groups++) {
+    const next = address.indexOf(':', end + 1);
+    if (next <= end + 1) return expandedSubscriber(address);
+    end = next;
+  }
+  return end === 0 ? expandedSubscriber(address) : `${address.slice(0, end)}::/64`;
+}
+
+function expandedSubscriber(address: string): string {
+  const gap = address.indexOf('::');
+  const front = gap < 0 ? address.split(':') : address.slice(0, gap).split(':').filter(isPresent);
+  const back =
+    gap < 0
+      ? []
+      : address
+          .slice(gap + 2)
+          .split(':')
+          .filter(isPresent);
+  const groups = [...front, ...Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0'), ...back];
+  return `${groups[0]}:${groups[1]}:${groups[2]}:${groups[3]}::/64`;
+}
+
+function isPresent(group: string): boolean {
+  return group !== '';
+}
+
 /** `10.0.0.0/8`, `::1`, `2001:db8::/32`. A single address is a network of one. */
 export function parseNetwork(text: string): Parsed<Network> {
   const slash = text.indexOf('/');

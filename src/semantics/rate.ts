@@ -24,6 +24,8 @@ export interface RateLimit {
 /** What came of an attempt. One object for many attempts: the hot path makes none. */
 export class RateVerdict {
   allowed = false;
+  /** Refused because nobody could tell how much is left. */
+  unavailable = false;
   /** What could be taken now, whole requests. */
   remaining = 0;
   /** Milliseconds until one more than `remaining` could be taken; 0 when that is all there ever is. */

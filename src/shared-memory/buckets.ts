@@ -1,4 +1,4 @@
-import { isRested, type RateLimit, type RateVerdict, take } from '../semantics/rate.ts';
+import { charge, isRested, type RateLimit, type RateVerdict, take } from '../semantics/rate.ts';
 
 /**
  * The state of every limited key, shared by all workers without a message or a lock on the usual way: a key's state is
@@ -87,6 +87,22 @@ export class BucketTable {
 
   /** Takes `cost` from the bucket of this key under this limit, if it is there. `now` in nanoseconds, the same clock everywhere. */
   take(limitId: number, key: string, limit: RateLimit, now: number, cost: number, verdict: RateVerdict): void {
+    this.#change(limitId, key, limit, now, cost, verdict);
+  }
+
+  /** Takes `cost` though it may not be there; one below 0 gives back. */
+  charge(limitId: number, key: string, limit: RateLimit, now: number, cost: number): void {
+    this.#change(limitId, key, limit, now, cost, null);
+  }
+
+  #change(
+    limitId: number,
+    key: string,
+    limit: RateLimit,
+    now: number,
+    cost: number,
+    verdict: RateVerdict | null,
+  ): void {
     this.#hash(limitId, key);
     const wanted = this.#wanted();
     const set = (this.#low & (this.#sets - 1)) >>> 0;
@@ -101,6 +117,11 @@ export class BucketTable {
       return;
     }
     this.#refuse(limit, now, verdict);
+  }
+
+  /** Keys that may be at work at once. */
+  get slots(): number {
+    return this.#sets * SET;
   }
 
   counts(): BucketCounts {
@@ -160,19 +181,37 @@ export class BucketTable {
   }
 
   /** False: it changed under our hands, look again. */
-  #takeFrom(slot: number, wanted: bigint, limit: RateLimit, now: number, cost: number, verdict: RateVerdict): boolean {
+  #takeFrom(
+    slot: number,
+    wanted: bigint,
+    limit: RateLimit,
+    now: number,
+    cost: number,
+    verdict: RateVerdict | null,
+  ): boolean {
     const words = this.#words;
     const at = slot * SLOT_WORDS;
     for (let tries = 0; tries < PATIENCE; tries++) {
       const before = Atomics.load(words, at + STATE);
       // In this order: a slot that changes hands gets another state first, so that the swap below fails.
       if (before === MOVING || Atomics.load(words, at + KEY) !== wanted) return false;
-      take(limit, Number(before), now, cost, verdict);
-      if (!verdict.allowed || cost === 0) return true;
-      if (Atomics.compareExchange(words, at + STATE, before, BigInt(verdict.state)) === before) return true;
+      if (this.#swap(at + STATE, before, limit, now, cost, verdict)) return true;
     }
     this.#refuse(limit, now, verdict);
     return true;
+  }
+
+  /** False: the state was another one by then. */
+  #swap(at: number, before: bigint, limit: RateLimit, now: number, cost: number, verdict: RateVerdict | null): boolean {
+    let state: number;
+    if (verdict === null) {
+      state = charge(limit, Number(before), now, cost);
+    } else {
+      take(limit, Number(before), now, cost, verdict);
+      if (!verdict.allowed || cost === 0) return true;
+      state = verdict.state;
+    }
+    return Atomics.compareExchange(this.#words, at, before, BigInt(state)) === before;
   }
 
   /** Gives the key a slot of its set; false: all are at work. */
@@ -206,19 +245,17 @@ export class BucketTable {
     return false;
   }
 
-  #overflow(limitId: number, limit: RateLimit, now: number, cost: number, verdict: RateVerdict): void {
+  #overflow(limitId: number, limit: RateLimit, now: number, cost: number, verdict: RateVerdict | null): void {
     Atomics.add(this.#header, OVERFLOWED, 1);
-    const words = this.#words;
     const at = this.#overflowSlot(limitId);
-    for (let tries = 0; tries < PATIENCE; tries++) {
-      const before = Atomics.load(words, at + STATE);
-      take(limit, Number(before), now, cost, verdict);
-      if (!verdict.allowed || cost === 0) return;
-      if (Atomics.compareExchange(words, at + STATE, before, BigInt(verdict.state)) === before) return;
+    for (let tries = 0; at >= 0 && tries < PATIENCE; tries++) {
+      const before = Atomics.load(this.#words, at + STATE);
+      if (this.#swap(at + STATE, before, limit, now, cost, verdict)) return;
     }
     this.#refuse(limit, now, verdict);
   }
 
+  /** -1: more limits have overflowed than there is room for. */
   #overflowSlot(limitId: number): number {
     const words = this.#words;
     const owner = BigInt(limitId + 1);
@@ -227,14 +264,16 @@ export class BucketTable {
       const found = Atomics.compareExchange(words, at + KEY, 0n, owner);
       if (found === 0n || found === owner) return at;
     }
-    throw new Error(`more than ${OVERFLOW} limits`);
+    return -1;
   }
 
-  #refuse(limit: RateLimit, now: number, verdict: RateVerdict): void {
+  #refuse(limit: RateLimit, now: number, verdict: RateVerdict | null): void {
     Atomics.add(this.#header, CONTENDED, 1);
+    if (verdict === null) return;
     take(limit, 0, now, 0, verdict);
     verdict.allowed = false;
     verdict.remaining = 0;
+    verdict.nextAfter = 1;
     verdict.retryAfter = 1;
   }
 }

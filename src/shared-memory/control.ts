@@ -13,6 +13,7 @@ const HEAP_LIMIT = 9;
 const LOOP_DELAY = 10;
 const LOOP_USE = 11;
 const ACTIVE = 12;
+const OVERLOAD = 13;
 const CONTROL_BYTES = 128;
 
 export interface WorkerVitals {
@@ -26,6 +27,8 @@ export interface WorkerVitals {
   loopUse: number;
   /** Exchanges and tunnels in flight. */
   active: number;
+  /** How much of what is asked for is turned away: 0 nothing, 1 all of low priority, 2 all of normal priority too. */
+  overload: number;
 }
 
 export class ControlCell {
@@ -53,6 +56,10 @@ export class ControlCell {
     Atomics.add(this.#whole, BEAT, 1);
   }
 
+  setOverload(level: number): void {
+    this.#numbers[OVERLOAD] = level;
+  }
+
   read(): WorkerVitals {
     return {
       beat: Atomics.load(this.#whole, BEAT),
@@ -62,6 +69,7 @@ export class ControlCell {
       loopDelay: this.#numbers[LOOP_DELAY] as number,
       loopUse: this.#numbers[LOOP_USE] as number,
       active: this.#numbers[ACTIVE] as number,
+      overload: this.#numbers[OVERLOAD] as number,
     };
   }
 

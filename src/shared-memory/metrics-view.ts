@@ -1,8 +1,11 @@
+import { type LimitOutcome, limitOutcomes } from '../plan/limiter.ts';
+import { priorityNames } from '../plan/priority.ts';
 import { HISTOGRAM_BUCKETS } from './histogram.ts';
 import {
   countedStatuses,
   errorKinds,
   histogramAt,
+  limitAt,
   routeAt,
   routeField,
   STATUS_SLOTS,
@@ -39,6 +42,10 @@ export interface UpstreamReading {
   readonly retries: number;
   readonly connections: number;
   readonly connectionsOpen: number;
+  readonly waiting: number;
+  readonly overloaded: number;
+  /** The limit that follows the latency, as the workers last saw it; 0: there is none. */
+  readonly limit: number;
   readonly errors: ReadonlyMap<string, number>;
   readonly head: Float64Array;
 }
@@ -49,6 +56,12 @@ export interface Totals {
   readonly malformed: number;
   readonly logDropped: number;
   readonly internalErrors: number;
+  readonly connectionsRefused: number;
+  /** At gates of routes and callers. */
+  readonly waiting: number;
+  readonly overloaded: number;
+  /** By class, the highest first. */
+  readonly shed: readonly number[];
 }
 
 /** Reads the cells of all workers, living and ended, as one. */
@@ -108,9 +121,18 @@ export class MetricsView {
       retries: this.#sum(at + upstreamField.retries),
       connections: this.#sum(at + upstreamField.connections),
       connectionsOpen: this.#sum(at + upstreamField.connectionsOpen),
+      waiting: this.#sum(at + upstreamField.waiting),
+      overloaded: this.#sum(at + upstreamField.overloaded),
+      limit: Math.max(0, ...this.#numbers.map((numbers) => numbers[at + upstreamField.limit] as number)),
       errors: byKind,
       head: this.#histogram(record + histogramAt.head),
     };
+  }
+
+  limit(series: number): Record<LimitOutcome, number> {
+    const at = limitAt(series) >> 3;
+    const [allowed = 0, limited = 0, reported = 0] = limitOutcomes.map((_, slot) => this.#sum(at + slot));
+    return { allowed, limited, reported };
   }
 
   totals(): Totals {
@@ -120,6 +142,10 @@ export class MetricsView {
       malformed: this.#sum(workerField.malformed),
       logDropped: this.#sum(workerField.logDropped),
       internalErrors: this.#sum(workerField.internalErrors),
+      connectionsRefused: this.#sum(workerField.connectionsRefused),
+      waiting: this.#sum(workerField.waiting),
+      overloaded: this.#sum(workerField.overloaded),
+      shed: priorityNames.map((_, priority) => this.#sum(workerField.shed + priority)),
     };
   }
 

@@ -1,5 +1,7 @@
 import type { GatewayError } from '../base/gateway-error.ts';
 import type { Exchange } from '../plan/exchange.ts';
+import { type LimitOutcome, limitOutcomes } from '../plan/limiter.ts';
+import type { Priority } from '../plan/priority.ts';
 import { bucketOf, HISTOGRAM_BUCKETS } from './histogram.ts';
 
 /**
@@ -9,9 +11,11 @@ import { bucketOf, HISTOGRAM_BUCKETS } from './histogram.ts';
  */
 export const ROUTE_SERIES = 16_384;
 export const UPSTREAM_SERIES = 4_096;
+export const LIMIT_SERIES = 4_096;
 /** Takes what finds no series of its own any more. */
 export const OTHER_ROUTES = ROUTE_SERIES - 1;
 export const OTHER_UPSTREAMS = UPSTREAM_SERIES - 1;
+export const OTHER_LIMITS = LIMIT_SERIES - 1;
 
 /** Statuses that are counted one by one; the rest of a class shares a slot. Slot 0: no response was begun. */
 const CLASS_SLOTS = 6;
@@ -35,6 +39,8 @@ const kindOfCode: Readonly<Record<string, number>> = {
   upstream_busy: 5,
 };
 
+const outcomeSlot: Readonly<Record<LimitOutcome, number>> = { allowed: 0, limited: 1, reported: 2 };
+
 /** Offsets in Float64 elements from a record's start. */
 export const routeField = {
   statuses: 0,
@@ -52,6 +58,9 @@ export const upstreamField = {
   connections: 4,
   connectionsOpen: 5,
   errors: 6,
+  waiting: 13,
+  overloaded: 14,
+  limit: 15,
 } as const;
 export const workerField = {
   connections: 0,
@@ -59,6 +68,11 @@ export const workerField = {
   malformed: 2,
   logDropped: 3,
   internalErrors: 4,
+  /** By class, the highest first. */
+  shed: 5,
+  connectionsRefused: 8,
+  waiting: 9,
+  overloaded: 10,
 } as const;
 
 /** Record sizes in bytes: plain numbers first, then the histograms. */
@@ -70,13 +84,19 @@ const ROUTE_BYTES = ROUTE_NUMBERS * 8 + 2 * HISTOGRAM_BYTES;
 const UPSTREAM_BYTES = UPSTREAM_NUMBERS * 8 + HISTOGRAM_BYTES;
 const UPSTREAMS_AT = WORKER_BYTES + ROUTE_SERIES * ROUTE_BYTES;
 
-export const CELL_BYTES = UPSTREAMS_AT + UPSTREAM_SERIES * UPSTREAM_BYTES;
+const LIMITS_AT = UPSTREAMS_AT + UPSTREAM_SERIES * UPSTREAM_BYTES;
+const LIMIT_BYTES = limitOutcomes.length * 8;
+
+export const CELL_BYTES = LIMITS_AT + LIMIT_SERIES * LIMIT_BYTES;
 
 export function routeAt(series: number): number {
   return WORKER_BYTES + Math.min(series, OTHER_ROUTES) * ROUTE_BYTES;
 }
 export function upstreamAt(series: number): number {
   return UPSTREAMS_AT + Math.min(series, OTHER_UPSTREAMS) * UPSTREAM_BYTES;
+}
+export function limitAt(series: number): number {
+  return LIMITS_AT + Math.min(series, OTHER_LIMITS) * LIMIT_BYTES;
 }
 /** Byte offsets of histograms inside a record. */
 export const histogramAt = {
@@ -182,6 +202,38 @@ export class WorkerCell {
     bump(this.#numbers, workerField.connectionsOpen, -1);
   }
 
+  limitDecided(series: number, outcome: LimitOutcome): void {
+    bump(this.#numbers, (limitAt(series) >> 3) + outcomeSlot[outcome], 1);
+  }
+
+  /** An address had as many connections as it may have. */
+  connectionRefused(): void {
+    bump(this.#numbers, workerField.connectionsRefused, 1);
+  }
+
+  /** Turned away because this worker had too much to do. */
+  shed(priority: Priority): void {
+    bump(this.#numbers, workerField.shed + priority, 1);
+  }
+
+  /** More or fewer that wait for a place: at an upstream, or with -1 anywhere else. */
+  waiting(upstreamSeries: number, change: number): void {
+    const at = upstreamSeries < 0 ? workerField.waiting : (upstreamAt(upstreamSeries) >> 3) + upstreamField.waiting;
+    bump(this.#numbers, at, change);
+  }
+
+  /** Refused because no place came free in time. */
+  overloaded(upstreamSeries: number): void {
+    const at =
+      upstreamSeries < 0 ? workerField.overloaded : (upstreamAt(upstreamSeries) >> 3) + upstreamField.overloaded;
+    bump(this.#numbers, at, 1);
+  }
+
+  /** The limit of what is under way at an upstream, where it follows the latency. */
+  upstreamLimit(series: number, limit: number): void {
+    this.#numbers[(upstreamAt(series) >> 3) + upstreamField.limit] = limit;
+  }
+
   /** Bytes that never became an exchange. */
   requestMalformed(): void {
     bump(this.#numbers, workerField.malformed, 1);
@@ -200,11 +252,14 @@ export class WorkerCell {
   clearGauges(routeSeries: number, upstreamSeries: number): void {
     const numbers = this.#numbers;
     numbers[workerField.connectionsOpen] = 0;
+    numbers[workerField.waiting] = 0;
     for (let i = 0; i < routeSeries; i++) numbers[(routeAt(i) >> 3) + routeField.inFlight] = 0;
     for (let i = 0; i < upstreamSeries; i++) {
       const at = upstreamAt(i) >> 3;
       numbers[at + upstreamField.inFlight] = 0;
       numbers[at + upstreamField.connectionsOpen] = 0;
+      numbers[at + upstreamField.waiting] = 0;
+      numbers[at + upstreamField.limit] = 0;
     }
   }
 }

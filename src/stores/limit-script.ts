@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { LimitUse } from '../plan/limiter.ts';
-import { type RateVerdict, take } from '../semantics/rate.ts';
+import { type RateVerdict, rateLimit, take } from '../semantics/rate.ts';
 import { respText } from './resp.ts';
 
 /**
- * `semantics/rate.ts` in Lua, for any number of keys in one call. Redis runs a script alone and has one clock: that is
+ * `take` and `charge` of `semantics/rate.ts` in Lua, for any number of keys in one call. Redis runs a script alone and has one clock: that is
  * what makes limits exact across machines.
  *
  * The clock of Redis counts microseconds, and nanoseconds since 1970 do not fit a double, so nothing is kept against an
@@ -15,8 +15,7 @@ import { respText } from './resp.ts';
  * A clock that goes back (NTP, a replica in charge) earns nobody anything and blocks nobody. A key that is of another
  * kind, or not ours, counts as one that was never seen and is written over.
  *
- * ARGV[i] describes KEYS[i]: kind, rate, room, cost. Kinds 2 and 3 are 0 and 1 without asking: what machines granted on
- * their own during an outage is told afterwards, and may overdraw a bucket by its size.
+ * ARGV[i] describes KEYS[i]: kind, rate, room, cost. Kinds 0 and 1 take, 2 and 3 charge.
  */
 export const LIMIT_SCRIPT = `local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -24,7 +23,7 @@ local answer = {}
 local n = 0
 for i = 1, #KEYS do
   local kind, rate, room, cost = struct.unpack('>Bddd', ARGV[i])
-  local told = kind >= 2
+  local charge = kind >= 2
   local kept = redis.pcall('GET', KEYS[i])
   if kind % 2 == 0 then
     local backlog = 0
@@ -36,9 +35,9 @@ for i = 1, #KEYS do
     answer[n] = backlog
     local capacity = room * rate
     local full = backlog + cost * rate
-    if told then full = math.max(backlog, math.min(full, 2 * capacity)) end
-    if cost > 0 and (told or full - capacity <= 0.5) then
-      full = math.ceil(full)
+    if charge and cost > 0 then full = math.max(backlog, math.min(full, 2 * capacity)) end
+    if charge or (cost > 0 and full - capacity <= 0.5) then
+      full = math.max(0, math.ceil(full))
       redis.call('SET', KEYS[i], struct.pack('>dd', now, full), 'PX', math.ceil(full / 1000000) + 10)
     end
   else
@@ -61,8 +60,8 @@ for i = 1, #KEYS do
     n = n + 3
     local covered = before * (1 - into / rate)
     local taken = current + cost
-    if told then taken = math.max(current, math.min(taken, 2 * room)) end
-    if cost > 0 and (told or covered + taken <= room + 1e-9) then
+    if charge then taken = math.min(math.max(0, taken), math.max(current, math.min(2 * room, 1048575))) end
+    if charge or (cost > 0 and covered + taken <= room + 1e-9) then
       redis.call('SET', KEYS[i], struct.pack('>ddd', window, before, taken), 'PX', math.ceil((2 * rate - into) / 1000) + 10)
     end
   end
@@ -80,19 +79,25 @@ export function limitCommand(count: number, keys: string, specs: string, known: 
   return `*${3 + 2 * count}\r\n${known ? EVALSHA : EVAL}${respText(String(count))}${keys}${specs}`;
 }
 
-/** Teaches the server the script, and finds out whether it would run it. Answered with an empty array. */
-export const PROBE = limitCommand(0, '', '', false);
-
 const packing = Buffer.alloc(25);
 
 /** ARGV of one attempt, ready to send. */
-export function limitSpec({ rate }: LimitUse, cost: number, told: boolean): string {
+export function limitSpec({ rate }: LimitUse, cost: number, isCharge: boolean): string {
   const isGcra = rate.algorithm === 'gcra';
-  packing.writeUInt8((isGcra ? 0 : 1) + (told ? 2 : 0), 0);
+  packing.writeUInt8((isGcra ? 0 : 1) + (isCharge ? 2 : 0), 0);
   packing.writeDoubleBE(isGcra ? rate.interval : rate.period / 1000, 1);
   packing.writeDoubleBE(isGcra ? rate.burst : rate.limit, 9);
   packing.writeDoubleBE(cost, 17);
   return respText(packing.latin1Slice(0, packing.length));
+}
+
+/**
+ * Teaches a server the script, and finds out whether it runs it and lets us write: a replica, a full memory, a user
+ * without rights show here and not with a request. Answered with one number.
+ */
+export function probeCommand(prefix: string): string {
+  const use: LimitUse = { id: 0, name: 'probe', rate: rateLimit(1000, 1000, 1) };
+  return limitCommand(1, respText(`${prefix}:limit:{probe}`), limitSpec(use, 1, true), false);
 }
 
 /** How many numbers of the answer belong to this attempt. */

@@ -14,7 +14,7 @@ const LAST_KNOWN = 'last-known-records.json';
  * Never throws and never waits: what is wrong shows in `state`, and is mended when it can be.
  */
 export function openRecords(
-  { shared }: StoresSettings,
+  { shared }: Pick<StoresSettings, 'shared'>,
   stateDirectory: string | null,
   problem: (message: string) => void,
 ): Records {

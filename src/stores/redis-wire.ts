@@ -1,6 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { RespError, type RespReply, RespReader, RespViolation, respBytes, respCommand } from './resp.ts';
+import { reasonOf } from './redis-connect.ts';
+import { RespError, RespReader, type RespReply, RespViolation, respBytes, respCommand } from './resp.ts';
 import { formatServer, type RedisServer, type RedisSettings } from './settings.ts';
 
 /** From the first packet to a server that knows us. */
@@ -25,6 +26,7 @@ export class RedisWire {
   readonly #reader = new RespReader();
   readonly #questions: Question[] = [];
   #first = 0;
+  #waitingSince = 0;
   #ended: string | null = null;
   /** Called once. */
   onEnd: ((reason: string) => void) | null = null;
@@ -35,7 +37,7 @@ export class RedisWire {
     this.#socket = socket;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    socket.on('data', (chunk) => this.#read(chunk));
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
     socket.on('error', (error) => this.end(reasonOf(error)));
     socket.on('close', () => this.end('the connection was closed'));
   }
@@ -44,9 +46,9 @@ export class RedisWire {
     return this.#ended;
   }
 
-  /** Questions without an answer. */
-  get open(): number {
-    return this.#questions.length - this.#first;
+  /** Milliseconds for which something has been waiting for the next answer; 0 when nothing does. */
+  waiting(now: number): number {
+    return this.#questions.length === this.#first ? 0 : now - this.#waitingSince;
   }
 
   /** `commands`: one for each question, one byte a character. */
@@ -55,6 +57,7 @@ export class RedisWire {
       for (const question of questions) question.lost(this.#ended);
       return;
     }
+    if (this.#questions.length === this.#first) this.#waitingSince = performance.now();
     for (const question of questions) this.#questions.push(question);
     this.#socket.write(commands, 'latin1');
   }
@@ -71,6 +74,7 @@ export class RedisWire {
   }
 
   #read(chunk: Buffer): void {
+    this.#waitingSince = performance.now();
     try {
       this.#reader.feed(chunk);
       for (let reply = this.#reader.next(); reply !== undefined; reply = this.#reader.next()) {
@@ -106,36 +110,41 @@ function openSocket({ tls }: RedisSettings, { host, port, path }: RedisServer): 
   });
 }
 
-/** For questions of the background. Rejects with what the server or the connection said. */
+/** For questions of the background. What the server refuses is an answer as well; rejects when the connection ends. */
 export function ask(wire: RedisWire, command: string): Promise<RespReply> {
   return new Promise((resolve, reject) => {
-    wire.send(command, {
-      answered: (reply) => (reply instanceof RespError ? reject(new Error(reply.text)) : resolve(reply)),
-      lost: (reason) => reject(new Error(reason)),
-    });
+    wire.send(command, { answered: resolve, lost: (reason) => reject(new Error(reason)) });
   });
 }
 
-/** A connection that has logged in, and whose server has answered `first` as one that can be used. */
-export async function openWire(settings: RedisSettings, server: RedisServer, first: string): Promise<RedisWire> {
+export interface OpenedWire {
+  readonly wire: RedisWire;
+  /** What the first question was answered with. */
+  readonly reply: RespReply;
+}
+
+/** A connection that has logged in, and has answered the first question in some way; rejects when that takes too long. */
+export async function openWire(settings: RedisSettings, server: RedisServer, first: string): Promise<OpenedWire> {
   const wire = new RedisWire(settings, server);
   const timer = setTimeout(() => wire.end(`no answer within ${CONNECT_TIMEOUT_MS} ms`), CONNECT_TIMEOUT_MS);
   const { username, password, database } = settings;
-  const steps: Promise<RespReply>[] = [];
+  const questions: Promise<RespReply>[] = [];
   if (password !== null) {
     const words = username === null ? [password] : [username, password];
-    steps.push(ask(wire, respCommand('AUTH', ...words.map(respBytes))));
+    questions.push(ask(wire, respCommand('AUTH', ...words.map(respBytes))));
   }
-  if (database !== 0) steps.push(ask(wire, respCommand('SELECT', String(database))));
-  steps.push(ask(wire, first));
+  if (database !== 0) questions.push(ask(wire, respCommand('SELECT', String(database))));
+  // All go together: a connection that is lost now costs one round trip.
+  questions.push(ask(wire, first));
   try {
-    // One after the other, so that the first thing that went wrong is what is said.
-    const results = await Promise.allSettled(steps);
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
-    return wire;
+    const replies = await Promise.all(questions);
+    const reply = replies.pop() ?? null;
+    for (const login of replies) if (login instanceof RespError) throw new Error(login.text);
+    return { wire, reply };
   } catch (error) {
-    wire.end(reasonOf(error));
-    throw new Error(wire.ended ?? reasonOf(error), { cause: error });
+    const reason = reasonOf(error);
+    wire.end(reason);
+    throw new Error(wire.ended ?? reason, { cause: error });
   } finally {
     clearTimeout(timer);
   }
@@ -144,30 +153,20 @@ export async function openWire(settings: RedisSettings, server: RedisServer, fir
 /** Where the sentinels say that the server in charge is. */
 export async function askSentinels(settings: RedisSettings): Promise<RedisServer> {
   const { master = '', username = null, password = null } = settings.sentinel ?? {};
-  const question = respCommand('PING');
   const own: RedisSettings = { ...settings, username, password, database: 0 };
+  const question = respCommand('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', respBytes(master));
   let failure: unknown = new Error('no sentinel is configured');
   for (const sentinel of settings.servers) {
-    let wire: RedisWire | null = null;
     try {
-      wire = await openWire(own, sentinel, question);
-      const answer = await ask(wire, respCommand('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', respBytes(master)));
-      const [host, port] = Array.isArray(answer) ? answer : [];
+      const { wire, reply } = await openWire(own, sentinel, question);
+      wire.end('done');
+      const [host, port] = Array.isArray(reply) ? reply : [];
       if (typeof host === 'string' && /^\d{1,5}$/.test(String(port))) return { host, port: Number(port), path: null };
-      failure = new Error(`the sentinel at ${formatServer(sentinel)} knows no master \`${master}\``);
+      const refusal = reply instanceof RespError ? `refuses (${reply.text})` : `knows no master \`${master}\``;
+      failure = new Error(`the sentinel at ${formatServer(sentinel)} ${refusal}`);
     } catch (error) {
       failure = error;
-    } finally {
-      wire?.end('done');
     }
   }
   throw failure;
-}
-
-/** What others wrote gets into logs and answers: short, one line, printable. */
-function reasonOf(error: unknown): string {
-  const { message, code, errors } = error as NodeJS.ErrnoException & { errors?: Error[] };
-  // Several addresses of one name fail together, without a message of their own.
-  const text = message || errors?.[0]?.message || code || String(error);
-  return text.replaceAll(/[^\x20-\x7e]+/g, ' ').slice(0, 200);
 }

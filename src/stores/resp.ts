@@ -23,6 +23,7 @@ export class RespError {
 /** What arrived is no RESP. */
 export class RespViolation extends Error {}
 
+const MAX_DIGITS = 19;
 const MAX_LINE = 4096;
 const MAX_BULK = 1 << 20;
 const MAX_ITEMS = 65_536;
@@ -120,7 +121,7 @@ export class RespReader {
     return text;
   }
 
-  /** Decimal digits and CRLF; no more of them than a double holds exactly. */
+  /** Decimal digits and CRLF: 64 bits, of which a double keeps the first 53. */
   #integer(): number | typeof INCOMPLETE {
     const bytes = this.#bytes;
     const negative = bytes[this.#at] === MINUS;
@@ -130,13 +131,14 @@ export class RespReader {
     for (let byte = bytes[at]; byte !== undefined && byte >= ZERO && byte <= NINE; byte = bytes[++at]) {
       value = value * 10 + byte - ZERO;
     }
-    if (value > Number.MAX_SAFE_INTEGER) throw new RespViolation('a number out of bounds');
-    if (at - first > 16) throw new RespViolation('a number with too many digits');
+    if (at - first > MAX_DIGITS) throw new RespViolation('a number with too many digits');
     if (at >= bytes.length) return INCOMPLETE;
     if (at === first || bytes[at] !== CR) throw new RespViolation('a number that is none');
     if (at + 1 >= bytes.length) return INCOMPLETE;
     if (bytes[at + 1] !== LF) throw new RespViolation('a line that ends in no CRLF');
     this.#at = at + 2;
+    // Past that the sum above has rounded more than once.
+    if (value > Number.MAX_SAFE_INTEGER) value = Number(bytes.latin1Slice(first, at));
     return negative ? -value : value;
   }
 }

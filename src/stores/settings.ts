@@ -2,9 +2,19 @@ import type { UpstreamTls } from '../plan/upstream.ts';
 
 /** What the configuration says about stores, resolved: files are read, URLs are taken apart. */
 export interface StoresSettings {
+  readonly local: LocalSettings;
   /** What several machines share; null: each is on its own. */
   readonly shared: RedisSettings | null;
 }
+
+/** What a process keeps in its own shared memory. */
+export interface LocalSettings {
+  /** Keys of limits that may be at work at once. */
+  readonly buckets: number;
+}
+
+/** Without a word in the configuration. Memory is used only where keys come to lie: 32 bytes for each bucket. */
+export const noStores: StoresSettings = { local: { buckets: 2 ** 20 }, shared: null };
 
 /** Redis 6.2 or later, or Valkey: one server, a cluster, or servers that sentinels watch over. */
 export interface RedisSettings {
@@ -21,8 +31,8 @@ export interface RedisSettings {
   readonly prefix: string;
   /** Milliseconds that a request may wait for it. */
   readonly timeout: number;
-  /** What requests that would need it get while it is out of reach: what this machine knows, or 503. */
-  readonly onFailure: 'local' | 'refuse';
+  /** What requests that would need it get while it is out of reach: what this machine knows, passage, or 503. */
+  readonly onFailure: 'local' | 'allow' | 'deny' | 'refuse';
 }
 
 export interface RedisServer {

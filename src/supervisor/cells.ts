@@ -1,15 +1,25 @@
+import { randomBytes } from 'node:crypto';
 import { ControlCell } from '../shared-memory/control.ts';
+import { createGaugeShares, createGauges, type GaugeSegments, reclaimGauges } from '../shared-memory/gauges.ts';
 import { WorkerCell } from '../shared-memory/metrics.ts';
 
 export interface CellPair {
   readonly metrics: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
+  readonly gauges: GaugeSegments;
 }
 
 /** Shared memory of workers: one pair for each that lives, taken over by a later one when it has ended. */
 export class CellPool {
   readonly #all: CellPair[] = [];
   readonly #free: CellPair[] = [];
+  readonly #gauges: SharedArrayBuffer;
+
+  constructor() {
+    // Random, so that nobody outside can aim keys at one set.
+    const seed = randomBytes(8);
+    this.#gauges = createGauges([seed.readInt32LE(0), seed.readInt32LE(4)]);
+  }
 
   take(): CellPair {
     const used = this.#free.pop();
@@ -17,13 +27,18 @@ export class CellPool {
       new ControlCell(used.control).reset();
       return used;
     }
-    const pair: CellPair = { metrics: new WorkerCell().buffer, control: new ControlCell().buffer };
+    const pair: CellPair = {
+      metrics: new WorkerCell().buffer,
+      control: new ControlCell().buffer,
+      gauges: { shared: this.#gauges, shares: createGaugeShares(), owner: this.#all.length + 1 },
+    };
     this.#all.push(pair);
     return pair;
   }
 
   /** After the end of the thread that wrote to it. Counters stay, so that none of them ever falls. */
   giveBack(pair: CellPair, routeSeries: number, upstreamSeries: number): void {
+    reclaimGauges(pair.gauges);
     new WorkerCell(pair.metrics).clearGauges(routeSeries, upstreamSeries);
     this.#free.push(pair);
   }

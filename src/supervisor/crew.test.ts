@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LimitMemory } from '../shared-memory/limit-segments.ts';
 import { MetricsView } from '../shared-memory/metrics-view.ts';
 import { Crew, type CrewSettings } from './crew.ts';
 import { FeedHub } from './feed-hub.ts';
@@ -41,6 +42,7 @@ describe('crew', () => {
           () => [],
           () => undefined,
         ),
+        limits: new LimitMemory(8, [1, 2]),
         series: () => ({ routes: 1, upstreams: 1 }),
         stuck: () => assert.fail('no thread should be stuck'),
       },

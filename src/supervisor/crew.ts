@@ -1,3 +1,4 @@
+import type { LimitMemory } from '../shared-memory/limit-segments.ts';
 import { CellPool } from './cells.ts';
 import { Exclusive } from './exclusive.ts';
 import type { FeedHub } from './feed-hub.ts';
@@ -26,6 +27,8 @@ export interface CrewOptions {
   readonly log: ProcessLog;
   readonly ticketKeys: Uint8Array;
   readonly feeds: FeedHub;
+  /** What all of them share for limits. */
+  readonly limits: LimitMemory;
   /** How many series are in use, for clearing gauges. */
   series(): { routes: number; upstreams: number };
   /** A thread that cannot be ended: only the end of the process frees what it holds. */
@@ -188,6 +191,7 @@ export class Crew {
     const boot: WorkerBoot = {
       id: this.#nextId++,
       ...cells,
+      limits: this.#options.limits.segments,
       ticketKeys: this.#ticketKeys,
       draining: this.#draining,
       ownsUnixSockets,
@@ -204,6 +208,7 @@ export class Crew {
       this.workers.delete(worker);
       const series = this.#options.series();
       this.cells.giveBack(cells, series.routes, series.upstreams);
+      this.#options.limits.release(worker.id);
       if (!worker.leaving) this.#replace(worker, end);
     });
     return worker;

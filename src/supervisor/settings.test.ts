@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { describe, it } from 'node:test';
 import { processSchema } from '../compile/model/process.ts';
+import { noStores } from '../stores/settings.ts';
 import { type ProcessSettings, processSettings } from './settings.ts';
 
 function settings(config: object, env: NodeJS.ProcessEnv = {}): ProcessSettings {
@@ -36,7 +37,7 @@ describe('process settings', () => {
       drain: { delayMs: 5_000, timeoutMs: 60_000 },
       admin: { host: null, port: 0, path: '/run/sluice/admin.sock', hosts: ['gateway.internal'] },
       stateDir: '/etc/sluice/state',
-      stores: { shared: null },
+      stores: noStores,
     });
     assert.equal(settings({ admin: false }).admin, null);
     assert.equal(settings({}, { STATE_DIRECTORY: '/var/lib/sluice' }).stateDir, '/var/lib/sluice');

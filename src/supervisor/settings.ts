@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { ProcessValue } from '../compile/model/process.ts';
-import type { StoresSettings } from '../stores/settings.ts';
+import { noStores, type StoresSettings } from '../stores/settings.ts';
 import { stateDirectoryPath } from './state-directory.ts';
 
 /** What the configuration says about the process itself. Milliseconds, MiB. */
@@ -37,7 +37,7 @@ export function processSettings(
   value: ProcessValue,
   files: readonly string[],
   env: NodeJS.ProcessEnv,
-  stores: StoresSettings = { shared: null },
+  stores: StoresSettings = noStores,
 ): ProcessSettings {
   const { workers, admin, drain } = value;
   const given = typeof workers === 'object' ? workers : { count: workers ?? 'auto', ...DEFAULT_WORKER };

@@ -1,6 +1,7 @@
 import type { ProcessReading } from '../observability/metrics.ts';
 import type { RecordsState } from '../plan/records.ts';
 import type { WorkerVitals } from '../shared-memory/control.ts';
+import type { LimitsReading } from '../shared-memory/limit-segments.ts';
 import type { RecentTraffic, RouteRate, UpstreamRate } from './recent.ts';
 import type { ReloadReason } from './reloader.ts';
 import type { SupervisionReport } from './supervision.ts';
@@ -30,6 +31,8 @@ export interface Status {
   readonly supervision: readonly SupervisionReport[];
   /** Where keys and revocations are kept. */
   readonly records: RecordsState | null;
+  /** What limits have decided since the start. */
+  readonly limits: LimitsReading;
   /** Of the last seconds: `window`. */
   readonly window: number;
   readonly routes: readonly RouteRate[];
@@ -84,6 +87,7 @@ export function readStatus(
     replaced: replaced(supervisor),
     supervision: supervisor.background?.supervision.report() ?? [],
     records: supervisor.background?.records.state ?? null,
+    limits: supervisor.limits.read(supervisor.view()),
     window: traffic.seconds,
     routes: traffic.routes,
     upstreams: traffic.upstreams,
@@ -102,6 +106,7 @@ export function readProcess(supervisor: Supervisor, version: string): ProcessRea
     draining: supervisor.draining,
     workers: [...supervisor.crew.workers].map((worker) => ({ id: worker.id, ...worker.vitals })),
     replaced: replaced(supervisor),
+    limits: supervisor.limits.read(supervisor.view()),
     config: {
       version: supervisor.version,
       hash: supervisor.config.hash,

@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Watcher, watchFiles } from '../config/watch.ts';
 import type { Registry } from '../plan/registry.ts';
+import { LimitMemory } from '../shared-memory/limit-segments.ts';
 import { MetricsView } from '../shared-memory/metrics-view.ts';
 import { AdminAddress, type AdminFace } from './admin-address.ts';
 import { Background, type OpenRecords } from './background.ts';
@@ -46,6 +48,7 @@ export interface ReloadRecord {
 export class Supervisor {
   readonly startedAt = Date.now();
   readonly crew: Crew;
+  readonly limits: LimitMemory;
   readonly state: StateDirectory;
   /** Null before the start. */
   background: Background | null = null;
@@ -80,10 +83,14 @@ export class Supervisor {
       () => this.crew.workers,
       (message) => this.#log.warn('supervision', message),
     );
+    // Random, so that nobody outside can aim keys at one place.
+    const seed = randomBytes(8);
+    this.limits = new LimitMemory(config.settings.stores.local.buckets, [seed.readInt32LE(0), seed.readInt32LE(4)]);
     this.crew = new Crew(
       {
         script: options.workerScript,
         feeds: this.#feeds,
+        limits: this.limits,
         env: () => this.state.workerEnv(process.env),
         log: options.log,
         ticketKeys: this.#ticketKeys.current,

@@ -11,6 +11,7 @@ class FakeWorker {
     heapLimit: 100,
     loopDelay: 0,
     loopUse: 0,
+    overload: 0,
     active: 0,
   };
   leaving = false;

@@ -1,117 +1,21 @@
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, test } from 'node:test';
-import { freePort, type Gateway, startGateway, startUpstream, type Upstream, until } from '../harness.ts';
-import { type Answer, Browser } from '../support/browser.ts';
-import { CLIENT, type OpenIdProvider, startOpenIdProvider } from '../support/openid-provider.ts';
+import { after, before, describe, test } from 'node:test';
+import { until } from '../harness.ts';
+import { Browser } from '../support/browser.ts';
+import { COOKIE_SECRET } from '../support/oidc.ts';
+import {
+  COOKIE,
+  callbackUrl,
+  codeOf,
+  fieldsOf,
+  type Scene,
+  setCookies,
+  signedIn,
+  startScene,
+} from '../support/oidc-scene.ts';
+import { CLIENT } from '../support/openid-provider.ts';
 
-/** Browsers that sign in at a real provider, through a whole gateway with two workers. */
-
-const COOKIE = 'sluice-shopWeb';
-const COOKIE_SECRET = 'a-cookie-secret-of-more-than-32-characters';
-
-interface Scene {
-  readonly url: string;
-  readonly gateway: Gateway;
-  readonly provider: OpenIdProvider;
-  readonly shop: Upstream;
-  close(): Promise<void>;
-}
-
-interface SceneOptions {
-  readonly accessTokenTtl?: number;
-  readonly more?: string;
-  readonly session?: string;
-}
-
-async function startScene(options: SceneOptions = {}): Promise<Scene> {
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const provider = await startOpenIdProvider({ gateway: url, accessTokenTtl: options.accessTokenTtl ?? 3600 });
-  // It says which fields arrived.
-  const shop = await startUpstream((request, response) => {
-    request.resume();
-    response.setHeader('cache-control', 'public, max-age=60');
-    response.end(JSON.stringify(request.headers));
-  });
-  const scene = { url, provider, shop };
-  const close = async (): Promise<void> => {
-    await Promise.all([provider.close(), shop.close()]);
-  };
-  try {
-    const gateway = await startGateway(configOf(scene, options), STARTED);
-    return { ...scene, gateway, close: () => Promise.all([gateway.stop(), close()]).then(() => undefined) };
-  } catch (error) {
-    await close();
-    throw error;
-  }
-}
-
-const STARTED = { workers: 2, env: { CLIENT_SECRET: CLIENT.secret, COOKIE_SECRET } };
-
-function configOf({ url, provider, shop }: Pick<Scene, 'url' | 'provider' | 'shop'>, options: SceneOptions): string {
-  return `
-listen: 127.0.0.1:${new URL(url).port}
-upstreams: { shop: ${shop.url} }
-auth:
-  shopWeb:
-    oidc:
-      issuer: ${provider.url}
-      clientId: ${CLIENT.id}
-      clientSecret: "\${env:CLIENT_SECRET}"
-      cookieSecret: "\${env:COOKIE_SECRET}"
-      scopes: [profile, offline_access]
-      parameters: { prompt: consent }
-      postLogoutRedirect: /bye
-      timeout: 2s
-      session: ${options.session ?? '{}'}
-${options.more ?? ''}
-defaults:
-  accessLog: { headers: [cookie, x-who], responseHeaders: [set-cookie] }
-  request: { headers: { set: { x-who: "{identity.id}", x-roles: "{identity.roles}", x-scopes: "{identity.scopes}" } } }
-routes:
-  /bye: { auth: public, request: false, respond: { body: bye } }
-  /open: { auth: { methods: shopWeb, optional: true }, to: shop }
-  /editors: { auth: shopWeb, authorize: { roles: editor }, to: shop }
-  /*: { auth: shopWeb, to: shop }
-`;
-}
-
-function codeOf({ body }: Answer): unknown {
-  return (JSON.parse(body) as { code?: unknown }).code;
-}
-
-function fieldsOf({ status, body }: Answer): Record<string, string> {
-  assert.equal(status, 200, body);
-  return JSON.parse(body);
-}
-
-function setCookies({ headers }: Answer): string[] {
-  return headers['set-cookie'] ?? [];
-}
-
-async function signedIn(url: string, user?: string): Promise<Browser> {
-  const browser = new Browser(user);
-  assert.equal((await browser.open(`${url}/`)).status, 200);
-  return browser;
-}
-
-/** Up to the provider's last redirect: the address with the code, not yet asked for. */
-async function callbackUrl(browser: Browser, url: string): Promise<URL> {
-  const scout = browser.copy();
-  const first = await browser.visit(`${url}/cart`);
-  scout.jar.clear();
-  let answer = await scout.visit(first.headers.location ?? '');
-  for (;;) {
-    const { location } = answer.headers;
-    if (location?.startsWith(url)) return new URL(location);
-    const action = /<form[^>]* action="([^"]*)"/.exec(answer.body)?.[1];
-    const prompt = /name="prompt" value="([^"]*)"/.exec(answer.body)?.[1] ?? '';
-    answer =
-      location !== undefined
-        ? await scout.visit(new URL(location, answer.url))
-        : await scout.visit(new URL(action ?? '', answer.url), { method: 'POST', form: { prompt, login: 'ada' } });
-  }
-}
+/** Browsers that sign in and out at a real provider, through a whole gateway. */
 
 describe('oidc: signing in', () => {
   let scene: Scene;
@@ -387,127 +291,5 @@ describe('oidc: the end of a session', () => {
     const idToken = new URL(out.headers.location ?? '').searchParams.get('id_token_hint') ?? '';
     const answer = await new Browser().script(path, { method: 'POST', form: { logout_token: idToken } });
     assert.equal(answer.status, 400);
-  });
-});
-
-describe('oidc: refreshing', () => {
-  let scene: Scene;
-  before(async () => {
-    scene = await startScene({ accessTokenTtl: 4, more: '      forwardAccessToken: true' });
-  });
-  afterEach(() => {
-    scene.provider.instead = null;
-  });
-  after(() => scene.close());
-
-  const tokenOf = (answer: Answer): string => fieldsOf(answer).authorization ?? '';
-
-  test('the service gets a fresh access token, by one request however many wait for it', async () => {
-    const browser = await signedIn(scene.url);
-    const first = tokenOf(await browser.script(`${scene.url}/`));
-    assert.match(first, /^Bearer \S+$/);
-    const before = scene.provider.count('POST /token');
-    scene.provider.roles = ['editor', 'owner'];
-    await until('the access token is about to end', async () => {
-      const answers = await Promise.all(Array.from({ length: 8 }, () => browser.copy().script(`${scene.url}/`)));
-      return answers.some((each) => tokenOf(each) !== first);
-    });
-    // With the old cookie, on connections to both workers: nobody uses the refresh token again.
-    const answers = await Promise.all(Array.from({ length: 8 }, () => browser.copy().script(`${scene.url}/`)));
-    for (const answer of answers) {
-      assert.notEqual(tokenOf(answer), first);
-      assert.match(setCookies(answer)[0] ?? '', new RegExp(`^${COOKIE}=1\\.`));
-      assert.equal(answer.headers['cache-control'], 'no-store');
-    }
-    assert.equal(new Set(answers.map(tokenOf)).size, 1);
-    assert.equal(scene.provider.count('POST /token'), before + 1);
-    const renewed = await browser.script(`${scene.url}/`);
-    assert.equal(fieldsOf(renewed)['x-roles'], 'editor,owner');
-    assert.deepEqual(setCookies(await browser.script(`${scene.url}/`)), []);
-  });
-
-  test('sessions go on while the provider does not answer', async () => {
-    const browser = await signedIn(scene.url);
-    scene.provider.instead = (_request, response) => response.writeHead(503).end();
-    const before = scene.provider.count('POST /token');
-    await until('a refresh fails', async () => {
-      assert.equal((await browser.script(`${scene.url}/`)).status, 200);
-      return scene.provider.count('POST /token') > before;
-    });
-    assert.equal((await browser.script(`${scene.url}/`)).status, 200);
-  });
-
-  test('who may no longer is out once the access token has ended', async () => {
-    const browser = await signedIn(scene.url);
-    scene.provider.instead = (_request, response) =>
-      response.writeHead(400, { 'content-type': 'application/json' }).end('{"error":"invalid_grant"}');
-    const last = await until('the session ends', async () => {
-      const answer = await browser.copy().script(`${scene.url}/`);
-      return answer.status === 401 && answer;
-    });
-    assert.equal(codeOf(last), 'credential_revoked');
-    scene.provider.instead = null;
-    assert.equal(fieldsOf(await browser.open(`${scene.url}/`))['x-who'], 'ada');
-  });
-});
-
-describe('oidc: trouble', () => {
-  test('without the provider sessions go on and logins wait; a restart forgets nothing', async () => {
-    const scene = await startScene({ session: '{ ttl: 1h, idle: 30m }' });
-    try {
-      const browser = await signedIn(scene.url);
-      const left = await signedIn(scene.url, 'left');
-      const copy = left.copy();
-      await left.visit(`${scene.url}/oauth2/logout`, { method: 'POST', from: 'same-origin', form: {} });
-      const arriving = new Browser();
-      const callback = await callbackUrl(arriving, scene.url);
-      await scene.provider.close();
-
-      assert.equal(fieldsOf(await browser.script(`${scene.url}/`))['x-who'], 'ada');
-      const early = await arriving.visit(callback);
-      assert.equal(early.status, 503);
-      assert.equal(codeOf(early), 'identity_unavailable');
-      assert.equal(early.headers['retry-after'], '5');
-
-      scene.gateway.signal('SIGTERM');
-      await scene.gateway.exited;
-      await using again = await startGateway('', { ...STARTED, like: scene.gateway });
-      assert.equal(fieldsOf(await browser.script(`${scene.url}/`))['x-who'], 'ada');
-      assert.equal(codeOf(await copy.script(`${scene.url}/`)), 'credential_revoked');
-      const begun = await new Browser().open(`${scene.url}/cart`);
-      assert.equal(begun.url.pathname, '/oauth2/login');
-      assert.equal(begun.status, 503);
-      assert.equal(codeOf(begun), 'identity_unavailable');
-      assert.match(again.stderr, /shopWeb: the provider cannot be found/);
-      const out = await browser.visit(`${scene.url}/oauth2/logout`, { method: 'POST', from: 'same-origin', form: {} });
-      assert.equal(out.headers.location, '/bye');
-
-      const port = Number(new URL(scene.provider.url).port);
-      const provider = await startOpenIdProvider({ gateway: scene.url, port });
-      try {
-        await until('somebody can sign in', async () => (await new Browser().open(`${scene.url}/cart`)).status === 200);
-      } finally {
-        await provider.close();
-      }
-    } finally {
-      await scene.close();
-    }
-  });
-
-  test('sessions end after a time without requests, and go on with them', async () => {
-    const scene = await startScene({ session: '{ ttl: 1h, idle: 2s }' });
-    try {
-      const browser = await signedIn(scene.url);
-      const idle = browser.copy();
-      const begun = performance.now();
-      await until('twice the time has passed', async () => {
-        assert.equal((await browser.script(`${scene.url}/`)).status, 200);
-        return performance.now() - begun > 4000;
-      });
-      assert.equal(codeOf(await idle.script(`${scene.url}/`)), 'credential_expired');
-      assert.equal(idle.cookies(scene.url).size, 0);
-    } finally {
-      await scene.close();
-    }
   });
 });

@@ -1,6 +1,7 @@
 import { Chunk } from '../../src/plan/call.ts';
 import { ChunkedDecoder, chunkedEvent } from '../../src/runtime/http1/chunked.ts';
-import { MessageHead, parseRequestHead, parseResponseHead, parseTrailers } from '../../src/runtime/http1/parse-head.ts';
+import { MessageHead } from '../../src/runtime/http1/message-head.ts';
+import { parseRequestHead, parseResponseHead, parseTrailers } from '../../src/runtime/http1/parse-head.ts';
 import { normalizeTarget, Target } from '../../src/semantics/url.ts';
 
 /** Drives the codec's functions as its connections do, but without any: for tests that need many thousand messages. */

@@ -11,6 +11,7 @@ import { Resources } from '../../src/compile/resources.ts';
 import { assignSeries, noSeries } from '../../src/compile/series.ts';
 import { unasked } from '../../src/compile/unasked.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { neverOverloaded, openGate } from '../../src/plan/admission.ts';
 import { type Chunk, type ResponseHead, type Sink, UpstreamCall } from '../../src/plan/call.ts';
 import { Exchange } from '../../src/plan/exchange.ts';
 import type { Plan, Route } from '../../src/plan/plan.ts';
@@ -19,6 +20,7 @@ import { RouteMatch } from '../../src/plan/route-tree.ts';
 import type { Upstream, UpstreamOptions } from '../../src/plan/upstream.ts';
 import { registry } from '../../src/policies/registry.ts';
 import { normalizeTarget, Target } from '../../src/semantics/url.ts';
+import { TestLimitCounts, TestLimiter } from './limiter.ts';
 
 /** Configurations for tests of the compile layer: text in, checked document or plan out, no sockets. */
 export interface TestFiles {
@@ -78,6 +80,10 @@ export function testPorts(overrides: Partial<PlanPorts> = {}): TestPorts {
       close: () => undefined,
     })),
     feeds: noFeeds,
+    limiter: new TestLimiter(),
+    limitCounts: new TestLimitCounts(),
+    gate: () => openGate,
+    overload: () => neverOverloaded,
     policy: () => {
       throw new Error('no user policies here');
     },

@@ -23,6 +23,7 @@ export function metadataOf(issuer: string): ProviderMetadata {
     token_endpoint: `${issuer}/token`,
     jwks_uri: `${issuer}/jwks`,
     end_session_endpoint: `${issuer}/logout`,
+    id_token_signing_alg_values_supported: ['ES256'],
   };
 }
 

@@ -23,11 +23,14 @@ export class OpenIdProvider {
   readonly requests: string[] = [];
   /** Answers in its place. */
   instead: RequestListener | null = null;
+  /** Seconds, of access tokens from now on. */
+  accessTokenTtl: number;
   /** Roles in the ID tokens of everybody. */
   roles: readonly string[] = ['editor'];
 
   constructor(server: Server, { gateway, accessTokenTtl = 3600 }: ProviderOptions) {
     this.server = server;
+    this.accessTokenTtl = accessTokenTtl;
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const provider = new Provider(this.url, {
       clients: [
@@ -55,7 +58,7 @@ export class OpenIdProvider {
       pkce: { required: () => true },
       rotateRefreshToken: true,
       ttl: {
-        AccessToken: accessTokenTtl,
+        AccessToken: () => this.accessTokenTtl,
         IdToken: 3600,
         RefreshToken: 86_400,
         Session: 86_400,

@@ -39,6 +39,8 @@ export const generousLimits: ConnectionLimits = {
   halfCloseTimeout: 1_000,
   maxRequestsPerConnection: 1_000_000_000,
   maxConnections: 100_000,
+  maxConnectionsPerAddress: 0,
+  minUploadRate: 0,
 };
 
 export function handPlan(options: {

@@ -2,15 +2,17 @@ import assert from 'node:assert/strict';
 import type { GatewayError } from '../../src/base/gateway-error.ts';
 import { fieldName, HeaderBlock } from '../../src/base/headers.ts';
 import type { Problem } from '../../src/base/problem.ts';
+import { neverOverloaded, type Overload, openGate } from '../../src/plan/admission.ts';
 import { ResponseHead } from '../../src/plan/call.ts';
 import { compileCondition, neverHolds } from '../../src/plan/condition.ts';
 import type { Exchange, Slot } from '../../src/plan/exchange.ts';
 import type { CredentialNames } from '../../src/plan/identifier.ts';
-import type { CompileEnv, Hooks, PolicyModule, RouteFacts } from '../../src/plan/policy.ts';
+import type { CompileEnv, Hooks, Placement, PolicyModule, RouteFacts } from '../../src/plan/policy.ts';
 import { Reply } from '../../src/plan/reply.ts';
 import { compileTemplate, Template } from '../../src/plan/template.ts';
 import { route as anyRoute } from './exchange.ts';
 import { TestFeeds } from './feeds.ts';
+import { TestLimitCounts, TestLimiter } from './limiter.ts';
 
 /** Compiles one policy and drives its hooks, as a route with nothing else would. */
 export interface CompiledPolicy {
@@ -37,12 +39,21 @@ function remedyOf(issue: object): string | undefined {
   return params?.remedy;
 }
 
+/** What a policy is given beside its options, where a test looks at it. */
+export interface Around {
+  readonly limiter?: TestLimiter;
+  readonly limitCounts?: TestLimitCounts;
+  readonly overload?: Overload;
+  readonly placement?: Partial<Placement>;
+}
+
 export function compilePolicy(
   policy: PolicyModule,
   options: unknown,
   facts: Partial<RouteFacts> = {},
   feeds: TestFeeds = new TestFeeds(),
   credentials: CredentialNames = { headers: [], parameters: [] },
+  around: Around = {},
 ): CompiledPolicy {
   const { name, gateway, pattern, parameters } = { ...anyRoute, ...facts };
   const problems: { severity: Problem['severity']; code: string; path: readonly (string | number)[] }[] = [];
@@ -79,6 +90,10 @@ export function compilePolicy(
     feed: (name) => feeds.find(name),
     credentials,
     identifier: () => null,
+    gate: () => openGate,
+    overload: around.overload ?? neverOverloaded,
+    limiter: around.limiter ?? new TestLimiter(),
+    limitCounts: around.limitCounts ?? new TestLimitCounts(),
     log: { write: (line) => lines.push(line) },
     logTo(file) {
       const written = files.get(file) ?? [];
@@ -86,7 +101,16 @@ export function compilePolicy(
       return { write: (line) => written.push(line) };
     },
   };
-  const compiled = policy.compile(policy.schema.parse(options), env);
+  const parsed = policy.schema.parse(options);
+  const placement: Placement = {
+    scopeOf: () => 'defaults',
+    isOwn: () => true,
+    isPublic: false,
+    setting: () => undefined,
+    ...around.placement,
+  };
+  const placed = policy.place === undefined ? parsed : policy.place(parsed, placement);
+  const compiled = policy.compile(placed, env);
   const hooks = compiled === null ? [] : Array.isArray(compiled) ? compiled : [compiled];
   return {
     hooks,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, duration, listOf, mapOf, namedMap, percent, rate } from '../../plan/fields.ts';
+import { count, duration, listOf, mapOf, percent, rate } from '../../plan/fields.ts';
 
 /**
  * Shapes of what the configuration may say already and the gateway cannot do yet. `../later.ts` says what `check` and
@@ -59,8 +59,6 @@ export const laterDocumentShape = {
   plans: mapOf(plan).optional().describe('What callers may use.'),
 };
 
-const limit = z.union([rate(), z.looseObject({ rate: rate(), burst: count(1).optional(), by: z.string().optional() })]);
-
 const cache = z.looseObject({
   ttl: duration().optional(),
   staleWhileRevalidate: duration().optional(),
@@ -76,12 +74,8 @@ const fallback = listOf(
   ]),
 );
 
-/** Settings that routes inherit. Named maps are those that `namedMap` marks. */
+/** Settings that routes inherit. */
 export const laterSettingShape = {
-  limits: z
-    .union([z.literal(false), namedMap(limit)])
-    .optional()
-    .describe('How often, by name.'),
   concurrency: z
     .union([z.literal(false), count(1), z.looseObject({})])
     .optional()

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, duration, listOf, network, secret, size } from '../../plan/fields.ts';
+import { count, duration, listOf, network, percent, secret, size } from '../../plan/fields.ts';
 import { socketAddress } from './address.ts';
 
 /** The parts of the document that speak of the process, its listeners and its connections. */
@@ -81,6 +81,20 @@ const connections = z.strictObject({
   maxFields: count(8, 10_000).default(100).describe('How many header fields a request may have: 431.'),
   maxRequests: count(1).default(100_000).describe('Requests on one connection before it is closed.'),
   max: count(1).default(16_384).describe('Open connections of one worker.'),
+  maxPerAddress: z
+    .union([z.literal(false), count(1)])
+    .default(false)
+    .describe('Open connections of one address (of a /64 in IPv6) to all workers; `trustedProxies` may have more.'),
+  minUploadRate: size()
+    .default(0)
+    .describe('Bytes a second, over 5 s, in which a request body has to arrive at least: 408. `0`: none.'),
+});
+
+const overload = z.strictObject({
+  loopDelay: duration({ min: 5, max: 10_000 })
+    .default(50)
+    .describe('How late the event loop of a worker may be before requests of low priority are turned away.'),
+  heap: percent().default(0.85).describe('Share of a worker’s heap that may be in use before they are.'),
 });
 
 const forwarding = z.strictObject({
@@ -100,6 +114,7 @@ export const processShape = {
   trustedProxies: listOf(network()).default([]).describe('Whose X-Forwarded-For or Forwarded is believed.'),
   forwarding: forwarding.prefault({}).describe('How the client’s address is learnt and told.'),
   connections: connections.prefault({}).describe('What one client connection may take.'),
+  overload: overload.prefault({}).describe('When `priority` begins to count.'),
   drain: z
     .strictObject({
       delay: duration().default(0).describe('Between failing readiness and closing the listeners.'),

@@ -116,6 +116,10 @@ export const settingShape = {
     .transform((allowed) => (allowed ? 'allowed' : 'refused'))
     .optional()
     .describe('Let WebSocket and other upgrades through.'),
+  limitHeaders: z
+    .enum(['standard', 'legacy', 'both', 'none'])
+    .optional()
+    .describe('Which fields tell clients about limits: `RateLimit` and `RateLimit-Policy`, or `X-RateLimit-*`.'),
   allowEncodedSlashes: z.boolean().optional().describe('Accept `%2F` in the path; it stays encoded.'),
   errors: z
     .union([z.literal(false), z.record(errorKey, errorPage).meta({ mergeByName: true })])

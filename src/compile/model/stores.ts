@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { count, duration, listOf, secret } from '../../plan/fields.ts';
+import { noStores } from '../../stores/settings.ts';
 import { redisUrl } from './redis-url.ts';
 import { clientTls } from './upstream.ts';
 
@@ -34,7 +35,14 @@ const shared = z.strictObject({
     .describe('What requests that need it get while it is away: what this machine knows, or 503.'),
 });
 
+const local = z.strictObject({
+  buckets: count(1_024, 2 ** 26)
+    .default(noStores.local.buckets)
+    .describe('Keys of limits that can be at work at once; 32 bytes of shared memory for each that is used.'),
+});
+
 export const storesSchema = z.strictObject({
+  local: local.optional().describe('What this process keeps in its own memory.'),
   shared: shared.optional().describe('What several machines share; each is on its own without it.'),
 });
 export type StoresValue = z.output<typeof storesSchema>;

@@ -36,7 +36,7 @@ interface Login extends LoginSecrets {
 type Outcome = Session | ProviderFailure;
 
 export interface LoginParts {
-  readonly client: ProviderClient;
+  readonly client: Pick<ProviderClient, 'redeem'>;
   readonly seal: Seal;
   readonly outage: Outage;
   /** What is known of the provider, or found now; null: nothing. */
@@ -179,7 +179,7 @@ export class LoginFlow {
     cookies.writeSession(headers, text, seconds, cookies.chunksIn(field));
     if (this.#options.session.sameSite === 'Lax') return replies.redirect(returnPath, headers);
     // A redirect would still come from the provider's site, and strict cookies would stay at home.
-    const to = escapeMarkup(returnPath);
+    const to = replies.escapeMarkup(returnPath);
     return replies.page(
       'Signed in',
       `<a href="${to}">Go on</a>`,
@@ -200,9 +200,7 @@ export class LoginFlow {
   }
 }
 
-const { escapeMarkup } = replies;
-
-/** For as long as a session can be of use, but for what `touch` may add. */
+/** For as long as a session is of use without another request. */
 export function cookieSeconds(session: Session, { session: { idle } }: OidcOptions): number {
   return Math.max(1, Math.ceil(Math.min(session.endsAt - session.activeAt, idle) / 1000));
 }

@@ -37,7 +37,7 @@ const ALGORITHMS = [
 const contentType = fieldName('content-type');
 
 export interface LogoutParts {
-  readonly client: ProviderClient;
+  readonly client: Pick<ProviderClient, 'fetch'>;
   readonly outage: Outage;
   readonly logouts: Feed<number>;
   /** What is known of the provider, or found now; null: nothing. */

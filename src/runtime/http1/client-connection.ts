@@ -12,7 +12,8 @@ import { Deadline, wheel } from '../timers.ts';
 import type { Transport, TransportOwner } from '../transport.ts';
 import { TunnelEnd } from '../tunnel.ts';
 import { ChunkedDecoder, chunkedEvent } from './chunked.ts';
-import { MessageHead, parseRequestHead, parseTrailers } from './parse-head.ts';
+import { MessageHead } from './message-head.ts';
+import { parseRequestHead, parseTrailers } from './parse-head.ts';
 import { type BodyOwner, RequestBody } from './request-body.ts';
 
 /** What a connection needs from the server that accepted it. */

@@ -1,5 +1,5 @@
 import { prepareName } from '../../base/headers.ts';
-import type { MessageHead } from './parse-head.ts';
+import type { MessageHead } from './message-head.ts';
 
 /** What `Connection` (RFC 9110, 7.6.1) and `Upgrade` (7.8) say about the connection and about other fields. */
 

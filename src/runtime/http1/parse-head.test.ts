@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { fieldName } from '../../base/headers.ts';
 import { LookAlikes } from '../../base/look-alikes.ts';
-import { MessageHead, parseRequestHead, parseResponseHead, parseTrailers } from './parse-head.ts';
+import { MessageHead } from './message-head.ts';
+import { parseRequestHead, parseResponseHead, parseTrailers } from './parse-head.ts';
 
 /** `test/conformance` has what is refused and why; here is what a parsed head says, and where it ends. */
 

@@ -14,7 +14,8 @@ import { Deadline, wheel } from '../timers.ts';
 import type { Transport, TransportOwner } from '../transport.ts';
 import { TunnelEnd } from '../tunnel.ts';
 import { ChunkedDecoder, chunkedEvent } from './chunked.ts';
-import { type HeadLimits, MessageHead, parseResponseHead, parseTrailers } from './parse-head.ts';
+import { type HeadLimits, MessageHead } from './message-head.ts';
+import { parseResponseHead, parseTrailers } from './parse-head.ts';
 
 /** Who lends the connection to calls. */
 export interface ConnectionPool {

@@ -1,0 +1,96 @@
+import { fieldName, type HeaderBlock } from '../../base/headers.ts';
+import type { ResponseHead } from '../../plan/call.ts';
+import type { Exchange, Slot } from '../../plan/exchange.ts';
+import type { Limiter } from '../../plan/limiter.ts';
+import type { ResponseHook } from '../../plan/policy.ts';
+import type { Attempt } from './limit.ts';
+
+/** What responses say about limits; `standard` when nothing is set. */
+export type LimitHeaders = 'standard' | 'legacy' | 'both' | 'none';
+
+const policyField = fieldName('ratelimit-policy');
+const limitField = fieldName('ratelimit');
+const legacyLimit = fieldName('x-ratelimit-limit');
+const legacyRemaining = fieldName('x-ratelimit-remaining');
+const legacyReset = fieldName('x-ratelimit-reset');
+
+/** A response may not put anybody into debt for longer than this many units would. */
+const MOST_COST = 2 ** 31;
+
+/** Charges what responses cost, and tells clients how much is left (draft-ietf-httpapi-ratelimit-headers-11). */
+export class TellLimits implements ResponseHook {
+  readonly #attempts: Slot<Attempt[]>;
+  readonly #limiter: Limiter;
+  readonly #headers: LimitHeaders;
+
+  constructor(attempts: Slot<Attempt[]>, limiter: Limiter, headers: LimitHeaders) {
+    this.#attempts = attempts;
+    this.#limiter = limiter;
+    this.#headers = headers;
+  }
+
+  run(exchange: Exchange, head: ResponseHead): undefined {
+    const attempts = this.#attempts.get(exchange);
+    if (attempts === undefined) return;
+    for (let i = 0; i < attempts.length; i++) {
+      const attempt = attempts[i] as Attempt;
+      if (attempt.isOwed) this.#charge(attempt, head.headers);
+    }
+    if (this.#headers !== 'none') tell(attempts, head.headers, this.#headers);
+  }
+
+  /** Who goes away before the response has cost one request. */
+  settle(exchange: Exchange): void {
+    for (const attempt of this.#attempts.get(exchange) ?? []) if (attempt.isOwed) this.#charge(attempt, null);
+  }
+
+  #charge(attempt: Attempt, headers: HeaderBlock | null): void {
+    const { limit, key, verdict } = attempt;
+    const field = limit.costField;
+    const said = field === null || headers === null ? undefined : headers.get(field);
+    const cost = said !== undefined && /^\d{1,15}$/.test(said) ? Math.min(Number(said), MOST_COST) : 1;
+    attempt.isOwed = false;
+    if (cost === 0) return;
+    this.#limiter.charge(limit.use, key, cost);
+    verdict.remaining = Math.max(0, verdict.remaining - cost);
+  }
+}
+
+/** The most constrained limit first. A limit that only watches is none of the client's business. */
+function tell(attempts: readonly Attempt[], headers: HeaderBlock, form: LimitHeaders): void {
+  let policies = '';
+  let first: Attempt | null = null;
+  for (let i = 0; i < attempts.length; i++) {
+    const attempt = attempts[i] as Attempt;
+    if (attempt.limit.isReport) continue;
+    const { policyMember } = attempt.limit;
+    policies = policies === '' ? policyMember : `${policies}, ${policyMember}`;
+    if (first === null || attempt.verdict.remaining < first.verdict.remaining) first = attempt;
+  }
+  if (first === null) return;
+  if (form !== 'legacy') {
+    let members = memberOf(first);
+    for (let i = 0; i < attempts.length; i++) {
+      const attempt = attempts[i] as Attempt;
+      if (attempt !== first && !attempt.limit.isReport) members += `, ${memberOf(attempt)}`;
+    }
+    headers.add(policyField, policies);
+    headers.add(limitField, members);
+  }
+  if (form !== 'standard') {
+    const { limit, verdict } = first;
+    headers.set(legacyLimit, String(limit.use.rate.limit));
+    headers.set(legacyRemaining, String(verdict.remaining));
+    headers.set(legacyReset, String(Math.ceil(verdict.resetAfter / 1000)));
+  }
+}
+
+/**
+ * `t` is the time within which no more than `r` can be used, so that it ends when one more is there. With nothing used it
+ * means nothing.
+ */
+function memberOf({ limit, verdict }: Attempt): string {
+  const { nextAfter, remaining } = verdict;
+  const member = limit.memberStart + remaining;
+  return nextAfter > 0 ? `${member};t=${Math.ceil(nextAfter / 1000)}` : member;
+}
