@@ -116,31 +116,45 @@ export function upstreamReference(): string {
 }
 
 /** What the reference says of a policy, or of a kind of credential. */
-type Described = Pick<PolicyModule, 'name' | 'summary' | 'schema' | 'examples'>;
+type Described = Pick<PolicyModule, 'name' | 'setting' | 'summary' | 'schema' | 'examples'>;
+
+function keyOf({ name, setting = name }: Described): string {
+  return setting;
+}
 
 function sectionOf(policy: Described): string[] {
   const schema = z.toJSONSchema(policy.schema, { io: 'input', unrepresentable: 'any' }) as Schema;
+  const named = alternatives(schema).flatMap(entriesOf);
   const options = alternatives(schema).find(({ properties }) => properties !== undefined);
   const takesTrue = alternatives(schema).some((each) => each.const === true);
   return [
-    `## ${policy.name}`,
+    `## ${keyOf(policy)}`,
     '',
     policy.summary,
     ...(takesTrue ? ['', '`true` stands for every default.'] : []),
     '',
     '| option | takes | default | |',
     '|---|---|---|---|',
-    ...(options === undefined ? [] : rowsOf(options, '').map(rowText)),
+    ...(options === undefined ? named : rowsOf(options, '')).map(rowText),
     '',
     ...policy.examples.flatMap(({ title, options: given }) => [
       `${title}:`,
       '',
       '```yaml',
-      stringify({ [policy.name]: given }, { lineWidth: 110, singleQuote: false }).trimEnd(),
+      stringify({ [keyOf(policy)]: given }, { lineWidth: 110, singleQuote: false }).trimEnd(),
       '```',
       '',
     ]),
   ];
+}
+
+/** Of a map with names of the user's choice. */
+function entriesOf({ additionalProperties }: Schema): Row[] {
+  if (typeof additionalProperties !== 'object') return [];
+  const entry = alternatives(additionalProperties).find(({ properties }) => properties !== undefined);
+  const forms = { anyOf: alternatives(additionalProperties).filter((each) => each !== entry && each.const !== false) };
+  const whole = { name: 'NAME', takes: takes(forms), fallback: '', description: 'A name of your choice.' };
+  return entry === undefined ? [whole] : [whole, ...rowsOf(entry, 'NAME.')];
 }
 
 function rowsOf(schema: Schema, prefix: string): Row[] {
@@ -167,13 +181,12 @@ function alternatives(schema: Schema): Schema[] {
 }
 
 function takes(schema: Schema): string {
-  const said = alternatives(schema)
-    .filter(({ zero }) => zero !== true)
-    .map(oneTakes);
+  const forms = alternatives(schema).filter(({ zero }) => zero !== true);
   // A list or one of its items: told once.
-  const items = said.filter((text) => text.startsWith('list of '));
-  const words = said
-    .filter((text) => !items.includes(`list of ${text}`))
+  const items = forms.flatMap((form) => (form.type === 'array' ? alternatives(form.items ?? {}).map(oneTakes) : []));
+  const words = forms
+    .map(oneTakes)
+    .filter((text) => !items.includes(text))
     .map((text) => text.replace(/^list of /, 'one or more: '));
   return [...new Set(words)].join(', or ');
 }

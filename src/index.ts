@@ -49,6 +49,7 @@ export {
   type Hooks,
   type LogSink,
   type Maybe,
+  type Placement,
   type PolicyModule,
 } from './plan/policy.ts';
 export { Reply } from './plan/reply.ts';

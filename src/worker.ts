@@ -22,6 +22,7 @@ import { ControlCell, startHeartbeat } from './shared-memory/control.ts';
 import { GaugeTable } from './shared-memory/gauges.ts';
 import { WorkerCell } from './shared-memory/metrics.ts';
 import { SharedLimitCounts, SharedLimiter } from './shared-memory/shared-limiter.ts';
+import { SharedUsage } from './shared-memory/shared-usage.ts';
 import type { FromWorker, PlanParcel, Refusal, ToWorker, WorkerBoot } from './supervisor/messages.ts';
 
 /** Composition root of a worker thread: a server, the plans that the supervisor sends, and an orderly end. */
@@ -49,9 +50,11 @@ const sinks = new LogSinks({
   onProblem: (error) => log(`log lines are lost: ${error.message}`),
 });
 const upstreams = new Resources<UpstreamOptions, Upstream>((options) => new UpstreamPool(options, cell));
+const gauges = new GaugeTable(boot.gauges);
 const server = new Server({
   cell,
   state,
+  gauges,
   log,
   ticketKeys: Buffer.from(boot.ticketKeys),
   ownsUnixSockets: boot.ownsUnixSockets,
@@ -72,7 +75,6 @@ const identifiers = new Resources<AuthEntryDocument, OpenIdentifier>((entry) =>
   }),
 );
 
-const gauges = new GaugeTable(boot.gauges);
 /** Milliseconds, the same in every thread. */
 const clock = (): number => Number(process.hrtime.bigint() / 1_000_000n);
 const gates = new Gates(gauges, clock, cell);
@@ -90,6 +92,7 @@ const ports: PlanPorts = {
   gate: (options, series) => gates.open(options, series),
   overload: (thresholds) => overload.watch(thresholds),
   limitCounts: new SharedLimitCounts(boot.limits, cell),
+  usage: new SharedUsage(boot.usage, boot.id),
   policy: importPolicy,
   handler: async (file, upstream) =>
     handlerDispatch(await importHandler(file), {

@@ -2,6 +2,7 @@ import { access } from './access.ts';
 import { kept, type Micro, measure } from './harness.ts';
 import { headers } from './headers.ts';
 import { jwts } from './jwt.ts';
+import { limits } from './limits.ts';
 import { parse } from './parse.ts';
 import { routes } from './routes.ts';
 
@@ -13,6 +14,7 @@ const GROUPS: ReadonlyMap<string, readonly Micro[]> = new Map([
   ['headers', headers],
   ['access', access],
   ['jwt', jwts],
+  ['limits', limits],
 ]);
 
 const group = GROUPS.get(process.argv[2] ?? '');

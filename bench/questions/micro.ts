@@ -8,12 +8,14 @@ const PROGRAM = fileURLToPath(new URL('../micro/run.ts', import.meta.url));
 const BOUND_MS = 60_000;
 
 /** Each in a process of its own: what the optimiser learns from one must not change another. */
-export const MICRO_GROUPS: readonly string[] = ['parse', 'routes', 'headers', 'jwt', 'access'];
+export const MICRO_GROUPS: readonly string[] = ['parse', 'routes', 'headers', 'jwt', 'access', 'limits'];
 
 const BARS: ReadonlyMap<string, Bar> = new Map([
   ['look-up among 10,000 routes', { of: 'itself', must: 300, aim: 150 }],
   ['JWT that is remembered, 100 in turns', { of: 'itself', must: 2_000, aim: null }],
   ['JWT seen for the first time, RS256', { of: 'itself', must: 60_000, aim: null }],
+  ['limit by address, 10,000 clients in turns', { of: 'itself', must: 1_000, aim: 500 }],
+  ['limit by identity with `RateLimit`, 100 in turns', { of: 'itself', must: 1_000, aim: 500 }],
 ]);
 
 function figureOf({ measure, median }: MicroResult): Figure {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { startIdentityProvider } from './identity-provider.ts';
 import { startServices } from './services.ts';
@@ -8,7 +8,7 @@ import { startServices } from './services.ts';
 
 const here = import.meta.dirname;
 const root = resolve(here, '../..');
-const configs = ['sluice.yaml', 'demo.yaml'].map((file) => join(here, file)).filter(existsSync);
+const config = join(here, 'sluice.yaml');
 const gateway = 'http://127.0.0.1:8080';
 const admin = 'http://127.0.0.1:9900';
 
@@ -32,14 +32,10 @@ function show(title: string, ...commands: string[]): void {
 try {
   const services = await startServices();
   const provider = await startIdentityProvider();
-  const child = spawn(
-    process.execPath,
-    [join(root, 'bin/sluice.js'), 'start', ...configs.flatMap((file) => ['-c', file])],
-    {
-      stdio: 'inherit',
-      env: { ...process.env, SLUICE_DEMO: '1' },
-    },
-  );
+  const child = spawn(process.execPath, [join(root, 'bin/sluice.js'), 'start', '-c', config], {
+    stdio: 'inherit',
+    env: { ...process.env, SLUICE_DEMO: '1' },
+  });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill('SIGTERM'));
   child.on('exit', (code) => process.exit(code ?? 0));
   await untilReady();
@@ -75,6 +71,11 @@ try {
   show(
     'a partner with an API key, or a customer with a token: either way in',
     `curl -i -H "x-api-key: ${readFileSync(join(here, 'keys/acme'), 'utf8').trim()}" ${gateway}/v1/orders/7`,
+  );
+  show(
+    'limits: ten new orders a minute, then 429 with Retry-After; RateLimit says how many are left',
+    `for i in $(seq 12); do curl -s -o /dev/null -w '%{http_code} ' -X POST -H "Authorization: Bearer $TOKEN" ${gateway}/v1/orders; done; echo`,
+    `curl -i -X POST -H "Authorization: Bearer $TOKEN" ${gateway}/v1/orders`,
   );
   show(
     'keys for partners, made and withdrawn while the gateway runs',

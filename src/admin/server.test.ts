@@ -31,6 +31,7 @@ function controls(overrides: Partial<Controls> = {}): Controls & { reloads: numb
     },
     keys: () => null,
     revocations: () => null,
+    usage: () => null,
     token: () => TOKEN,
     hosts: () => ['gateway.internal'],
     ...overrides,

@@ -6,11 +6,13 @@ import type { ReloadOutcome } from '../supervisor/reloader.ts';
 import type { RevocationDesk } from '../supervisor/revocations.ts';
 import type { AdminSettings } from '../supervisor/settings.ts';
 import type { Status } from '../supervisor/status.ts';
+import type { UsageDesk } from '../supervisor/usage.ts';
 import { acceptsHost } from './host-check.ts';
 import { addKeyRoutes } from './keys.ts';
 import { refuse, starting } from './refusal.ts';
 import { addRevocationRoutes } from './revocations.ts';
 import { carriesToken } from './token.ts';
+import { addUsageRoutes } from './usage.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -27,6 +29,7 @@ export interface Controls {
   handOver(): void;
   keys(): KeyDesk | null;
   revocations(): RevocationDesk | null;
+  usage(): UsageDesk | null;
   /** Null: there is no place to keep a token, so nothing that needs one is on offer. */
   token(): string | null;
   /** Names, beside addresses and this machine's own, by which the API may be called. */
@@ -100,6 +103,7 @@ export function buildAdmin(controls: Controls): FastifyInstance {
   });
   addKeyRoutes(app, guarded, () => controls.keys());
   addRevocationRoutes(app, guarded, () => controls.revocations());
+  addUsageRoutes(app, guarded, () => controls.usage());
   return app;
 }
 

@@ -21,7 +21,7 @@ export function define(command: Command): void {
 async function check(options: CheckOptions): Promise<void> {
   const files = configFiles(options);
   const loaded = await loadConfig(files, { env: process.env });
-  const { problems, document, userPolicies } = await checkConfig(loaded, { registry });
+  const { problems, document, userPolicies, sources } = await checkConfig(loaded, { registry });
   if (document === null) process.exitCode = ExitCode.wrong;
   if (options.json) {
     print(renderProblemsJson(problems));
@@ -30,6 +30,6 @@ async function check(options: CheckOptions): Promise<void> {
   if (options.print && loaded.complete) print(printConfig(loaded, documentSchema(registry, userPolicies)));
   // Beside a printed configuration, which may be on its way to a file, problems are for the person who reads along.
   const stream = options.print ? process.stderr : process.stdout;
-  if (problems.length > 0) stream.write(`${renderProblems(problems, loaded.sources, { color: wantsColor(stream) })}\n`);
+  if (problems.length > 0) stream.write(`${renderProblems(problems, sources, { color: wantsColor(stream) })}\n`);
   stream.write(`${files.join(', ')}: ${countProblems(problems)}\n`);
 }

@@ -43,7 +43,7 @@ async function explain(method: string, url: string, options: ExplainOptions): Pr
   if (explainer === null) {
     const color = wantsColor(process.stderr);
     const errors = checked.problems.filter(({ severity }) => severity === 'error');
-    throw new CommandError(`the configuration has errors:\n${renderProblems(errors, loaded.sources, { color })}`);
+    throw new CommandError(`the configuration has errors:\n${renderProblems(errors, checked.sources, { color })}`);
   }
   const request: ExplainRequest = {
     method,

@@ -17,6 +17,8 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
   drain: { summary: 'stop in an orderly way, finishing what is under way', load: () => import('./drain.ts') },
   keys: { summary: 'make, list, rotate, revoke and import API keys', load: () => import('./keys.ts') },
   revoke: { summary: 'withdraw tokens, subjects, keys and consumers', load: () => import('./revoke.ts') },
+  usage: { summary: 'what callers used of their quotas; reset it, add to it', load: () => import('./usage.ts') },
+  plans: { summary: 'what callers may use, and who is on which plan', load: () => import('./plans.ts') },
   'hash-password': { summary: 'hash a password for `auth: basic`', load: () => import('./hash-password.ts') },
   schema: { summary: 'print the JSON Schema of the configuration, for editors', load: () => import('./schema.ts') },
   init: { summary: 'write a small configuration to start from', load: () => import('./init.ts') },

@@ -22,7 +22,7 @@ test('what is kept up to date, and what keeps it from being so', () => {
   const lines = text.split('\n').map((line) => line.replace(/ +/g, ' ').trim());
   assert.deepEqual(lines.slice(-3), [
     'customer jwt good issuer https://one.example, keys a b c d and 1 more, next refresh 12:00',
-    'customer jwt failing: status 500 issuer https://two.example, keys',
+    'customer jwt failing: status 500 issuer https://two.example',
     'identityToken identityToken unused',
   ]);
 });

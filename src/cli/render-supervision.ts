@@ -15,9 +15,13 @@ export function renderSupervision(reports: readonly SupervisionReport[]): string
 function factsOf(state: unknown): [trouble: string, facts: string] {
   if (typeof state !== 'object' || state === null) return ['', textOf(state)];
   const { failure = null, ...facts } = state as Record<string, unknown>;
-  const shown = Object.entries(facts).filter(([, value]) => value !== null && value !== undefined);
+  const shown = Object.entries(facts).filter(([, value]) => !isNothing(value));
   const text = shown.map(([key, value]) => `${words(key)} ${textOf(value)}`).join(', ');
   return [failure === null ? 'good' : `failing: ${textOf(failure)}`, text];
+}
+
+function isNothing(value: unknown): boolean {
+  return value === null || value === undefined || value === false || (Array.isArray(value) && value.length === 0);
 }
 
 function textOf(value: unknown): string {

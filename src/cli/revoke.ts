@@ -1,10 +1,10 @@
 import { Argument, type Command } from 'commander';
-import type { AdminAnswer } from '../admin/client.ts';
 import { revocationKinds } from '../plan/identifier.ts';
 import type { RevocationView } from '../supervisor/revocation-record.ts';
 import { askGateway } from './admin-client.ts';
 import { type ConfigOptions, configFiles, withConfig, withJson } from './options.ts';
-import { CommandError, print, printJson } from './outcome.ts';
+import { print, printJson } from './outcome.ts';
+import { readAnswer } from './read-answer.ts';
 import { table } from './table.ts';
 
 interface RevokeOptions extends ConfigOptions {
@@ -40,7 +40,7 @@ export function define(command: Command): void {
 
 async function revoke(kind: string, id: string, options: RevokeOptions): Promise<void> {
   const body = { kind, id, for: options.for, reason: options.reason, block: options.block };
-  const made = read<RevocationView>(await askGateway(configFiles(options), 'POST', '/revocations', body), 201);
+  const made = readAnswer<RevocationView>(await askGateway(configFiles(options), 'POST', '/revocations', body), 201);
   if (options.json) printJson(made);
   else
     print(`The ${kind} ${made.id} is revoked ${made.until === null ? 'until that is undone' : `until ${made.until}`}.`);
@@ -48,7 +48,7 @@ async function revoke(kind: string, id: string, options: RevokeOptions): Promise
 
 async function list(options: ConfigOptions): Promise<void> {
   const answer = await askGateway(configFiles(options), 'GET', '/revocations');
-  const { revocations } = read<{ revocations: RevocationView[] }>(answer, 200);
+  const { revocations } = readAnswer<{ revocations: RevocationView[] }>(answer, 200);
   if (options.json) printJson(revocations);
   else if (revocations.length === 0) print('Nothing is revoked.');
   else print(render(revocations));
@@ -56,7 +56,7 @@ async function list(options: ConfigOptions): Promise<void> {
 
 async function undo(kind: string, id: string, options: ConfigOptions): Promise<void> {
   const answer = await askGateway(configFiles(options), 'POST', '/revocations/undo', { kind, id });
-  const undone = read<Pick<RevocationView, 'kind' | 'id'>>(answer, 200);
+  const undone = readAnswer<Pick<RevocationView, 'kind' | 'id'>>(answer, 200);
   if (options.json) printJson(undone);
   else print(`The ${kind} ${undone.id} is not revoked any more.`);
 }
@@ -73,10 +73,4 @@ function render(revocations: readonly RevocationView[]): string {
       reason ?? '',
     ]),
   );
-}
-
-function read<T>({ status, body }: AdminAnswer, expected: number): T {
-  if (status === expected) return body as T;
-  const { title = `the gateway answered ${status}` } = body as { title?: string };
-  throw new CommandError(title);
 }

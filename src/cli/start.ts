@@ -3,7 +3,7 @@ import { callAdmin } from '../admin/client.ts';
 import { type Controls, openAdmin } from '../admin/server.ts';
 import { METRICS_CONTENT_TYPE, renderMetrics } from '../observability/metrics.ts';
 import { registry } from '../policies/registry.ts';
-import { openRecords } from '../stores/open.ts';
+import { openRecords, openUsage } from '../stores/open.ts';
 import { runConfigJob } from '../supervisor/config-job.ts';
 import { ProcessLog } from '../supervisor/process-log.ts';
 import { RecentTraffic } from '../supervisor/recent.ts';
@@ -51,6 +51,7 @@ async function start(options: StartOptions): Promise<void> {
     handOver: () => void supervisor?.handOver(),
     keys: () => supervisor?.background?.keys ?? null,
     revocations: () => supervisor?.background?.revocations ?? null,
+    usage: () => supervisor?.background?.usage ?? null,
     token: () => supervisor?.token ?? null,
     hosts: () => supervisor?.config.settings.admin?.hosts ?? [],
   };
@@ -68,6 +69,7 @@ async function start(options: StartOptions): Promise<void> {
       },
       registry,
       openRecords,
+      openUsage,
       admin: {
         open: (settings) => openAdmin(settings, controls),
         isOurs: async (settings, token) =>

@@ -1,12 +1,13 @@
 import type { KeyPath } from '../config/key-path.ts';
 import { neverOverloaded, openGate } from '../plan/admission.ts';
+import type { Plans } from '../plan/plans.ts';
 import type { Fact, Hooks, PolicyModule, RouteFacts } from '../plan/policy.ts';
 import { unwrittenFacts } from './chain.ts';
 import { noCredentials } from './check-auth.ts';
 import type { CheckContext } from './check-context.ts';
 import type { CheckedRoute } from './check-routes.ts';
 import { noFeeds } from './feeds.ts';
-import { idleLimiter, noLimitCounts } from './idle-limits.ts';
+import { idleLimiter, idleUsage, noLimitCounts } from './idle-limits.ts';
 import { valueAt } from './inherit.ts';
 import type { GatewayDocument, PolicyUse } from './plan-document.ts';
 import { PolicyCompiler, type UseProblem } from './policy-compiler.ts';
@@ -22,7 +23,7 @@ export class PolicyCheck {
   readonly #settled = new Set<string>();
   #route: CheckedRoute | null = null;
 
-  constructor(modules: readonly PolicyModule[], uses: readonly PolicyUse[], context: CheckContext) {
+  constructor(modules: readonly PolicyModule[], uses: readonly PolicyUse[], plans: Plans, context: CheckContext) {
     this.#context = context;
     this.#uses = uses;
     this.#compiler = new PolicyCompiler(modules, uses, {
@@ -33,6 +34,8 @@ export class PolicyCheck {
       identifier: unasked,
       limiter: idleLimiter,
       limitCounts: noLimitCounts,
+      plans,
+      usage: idleUsage,
       gate: () => openGate,
       overload: () => neverOverloaded,
       problem: (problem) => this.#report(problem),
@@ -62,7 +65,7 @@ export class PolicyCheck {
     if (document.target.kind === 'unmatched') return;
     // A refused route asks for an identity that nobody can establish yet; it answers before anything reads it.
     const given: Fact[] = document.target.kind === 'refused' ? ['identity'] : [];
-    const missing = unwrittenFacts(all, given, reads);
+    const missing = unwrittenFacts(all, given, reads).filter(({ index }) => !isImplied(owners[index], route));
     for (const { index, fact } of missing) this.#reportFact(fact, index < 0 ? null : (owners[index] ?? 0), route);
     if (isShared && missing.length === 0) this.#settled.add(id);
   }
@@ -110,4 +113,10 @@ export class PolicyCheck {
     const position = this.#route?.document.uses.indexOf(use) ?? -1;
     return this.#route?.useSources[position] ?? [];
   }
+}
+
+/** Nobody wrote it at a route: what is wrong with who has to identify is reported where that is written. */
+function isImplied(position: number | undefined, { useSources }: CheckedRoute): boolean {
+  const source = position === undefined ? undefined : useSources[position]?.[0];
+  return source?.length === 1 && source[0] === 'plans';
 }

@@ -16,7 +16,7 @@ import {
 } from './check-settings.ts';
 import { checkTarget } from './check-targets.ts';
 import type { UpstreamTable } from './check-upstreams.ts';
-import { type EffectiveSettings, noSettings, overlaySettings } from './inherit.ts';
+import { type EffectiveSettings, overlaySettings } from './inherit.ts';
 import { Interner } from './interner.ts';
 import { isPublic } from './later.ts';
 import type { DocumentValue, GatewayValue, RouteObject, RouteValue, Settings } from './model/document.ts';
@@ -94,6 +94,7 @@ export class RouteChecker {
     named: ReadonlyMap<string, readonly KeyPath[]>,
     entries: readonly AuthEntryDocument[],
     common: readonly CommonUse[],
+    implied: EffectiveSettings,
     context: CheckContext,
   ) {
     this.#common = common;
@@ -108,7 +109,7 @@ export class RouteChecker {
     for (const [name, settings] of Object.entries(this.#presets)) this.#reviewLayer(settings, ['presets', name]);
     const defaults = document.defaults ?? {};
     this.#reviewLayer(defaults, ['defaults']);
-    this.#defaults = this.#over(noSettings, defaults, ['defaults']);
+    this.#defaults = this.#over(implied, defaults, ['defaults']);
   }
 
   /** All routes of a gateway, and the route that answers what none of them matches. */
@@ -223,7 +224,8 @@ export class RouteChecker {
     const missing = missingFor(settings);
     const match = route.match === undefined ? null : checkMatch(route.match, [...path, 'match'], context);
     const isOpen = isPublic(settings.get('auth')?.value);
-    const { uses, useSources } = this.#usesOf(settings, { path, gateway: gatewayName, name, isPublic: isOpen });
+    const held = target.kind === 'ready' ? this.#withoutPriority(settings, own, path) : settings;
+    const { uses, useSources } = this.#usesOf(held, { path, gateway: gatewayName, name, isPublic: isOpen });
     const document: RouteDocument = {
       gateway,
       name,
@@ -313,6 +315,15 @@ export class RouteChecker {
 
   #over(base: EffectiveSettings, settings: Settings, path: KeyPath): EffectiveSettings {
     return overlaySettings(base, { settings, path }, this.#named, (loss) => reportLoss(loss, this.#context));
+  }
+
+  /** Whoever asks for readiness is always answered: a worker with much to do is not to be taken for a dead one. */
+  #withoutPriority(settings: EffectiveSettings, own: Settings, path: KeyPath): EffectiveSettings {
+    if (own.priority !== undefined) {
+      const message = 'readiness is answered whatever there is to do';
+      this.#context.keyWarning('unused-setting', message, 'Remove it.', [...path, 'priority']);
+    }
+    return new Map([...settings].filter(([name]) => name !== 'priority'));
   }
 
   /** Routes with the same settings got all of them from elsewhere: what is placed is placed alike. */

@@ -16,6 +16,7 @@ const PROTECTION: Readonly<Record<string, 'whole' | 'parts'>> = {
   cors: 'whole',
   ipRules: 'parts',
   limits: 'parts',
+  plan: 'whole',
   securityHeaders: 'whole',
   sizeLimits: 'parts',
 };

@@ -18,7 +18,16 @@ test('the canonical sample is accepted, and says what it has to wait for', async
     'warning protection-removed',
   ]);
   const running = document.routes.filter(({ target }) => target.kind !== 'refused').map(({ name }) => name);
-  assert.deepEqual(running, ['GET /ready']);
+  assert.deepEqual(running, [
+    'GET /v1/users/{id}',
+    '/v1/orders/*',
+    'POST /v1/orders',
+    'GET /v1/catalog/*',
+    '/v2/search',
+    '/v2/search #2',
+    '/legacy/*',
+    'GET /ready',
+  ]);
 });
 
 test('an empty configuration has no routes and is sound', async () => {

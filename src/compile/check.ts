@@ -1,7 +1,8 @@
 import type { Problem } from '../base/problem.ts';
 import { checkDocument } from '../config/check.ts';
-import type { LoadedConfig } from '../config/document.ts';
+import type { LoadedConfig, Sources } from '../config/document.ts';
 import type { KeyPath } from '../config/key-path.ts';
+import { withoutSecrets } from '../config/secrets.ts';
 import { sortProblems } from '../config/sort-problems.ts';
 import type { PolicyModule } from '../plan/policy.ts';
 import type { Registry } from '../plan/registry.ts';
@@ -11,6 +12,7 @@ import { checkConflicts } from './check-conflicts.ts';
 import { CheckContext } from './check-context.ts';
 import { checkIdentityHeaders } from './check-identity-headers.ts';
 import { checkHost } from './check-match.ts';
+import { checkPlans, impliedSettings, plansOf } from './check-plans.ts';
 import { PolicyCheck } from './check-policies.ts';
 import { checkListeners, connectionLimits, forwardingOf, itemPath } from './check-process.ts';
 import { type CheckedRoute, RouteChecker } from './check-routes.ts';
@@ -20,7 +22,6 @@ import { feedOwner } from './feeds.ts';
 import { namedMapsIn } from './inherit.ts';
 import type { Interner } from './interner.ts';
 import { checkJwks } from './jwks-target.ts';
-import { isAvailable, laterSections } from './later.ts';
 import { type DocumentValue, documentSchema, type GatewayValue } from './model/document.ts';
 import type { ProcessValue } from './model/process.ts';
 import { settingShape } from './model/route.ts';
@@ -54,6 +55,8 @@ export interface CheckedConfig {
   /** Aligned with `document.gateways`. */
   readonly unmatched: readonly CheckedRoute[];
   readonly loaded: LoadedConfig;
+  /** The texts of the files, without the secrets that stand in them: for showing problems. */
+  readonly sources: Sources;
 }
 
 interface GatewaySource {
@@ -81,19 +84,27 @@ export async function checkConfig(loaded: LoadedConfig, { registry }: CheckOptio
   const { value, problems } = checkDocument(loaded, schema);
   const sound = value ?? (loaded.complete ? soundPart(schema, loaded.value) : null);
   const rest = { userPolicies: user.modules, loaded };
-  if (sound === null) return refused([...problems, ...context.problems], context, rest);
+  const shown = (all: readonly Problem[]): Sources =>
+    all.length === 0 ? loaded.sources : withoutSecrets(loaded, schema);
+  if (sound === null) {
+    const all = [...problems, ...context.problems];
+    return { ...refused(all, context, rest), sources: shown(all) };
+  }
   const checked = resolve(sound, modules, user.files, context);
   const all = sortProblems([...problems, ...withoutEchoes(context.problems, problems)]);
-  if (value === null || all.some(({ severity }) => severity === 'error')) return refused(all, context, rest);
+  const sources = shown(all);
+  if (value === null || all.some(({ severity }) => severity === 'error')) {
+    return { ...refused(all, context, rest), sources };
+  }
   const files = { dataFiles: context.dataFiles, codeFiles: context.codeFiles };
-  return { ...checked, process: value, problems: all, ...files, ...rest };
+  return { ...checked, process: value, problems: all, ...files, ...rest, sources };
 }
 
 function refused(
   problems: readonly Problem[],
   context: CheckContext,
   rest: Pick<CheckedConfig, 'userPolicies' | 'loaded'>,
-): CheckedConfig {
+): Omit<CheckedConfig, 'sources'> {
   const files = { dataFiles: context.dataFiles, codeFiles: context.codeFiles };
   return {
     document: null,
@@ -123,16 +134,25 @@ function resolve(
   policyFiles: readonly string[],
   context: CheckContext,
 ): Pick<CheckedConfig, 'document' | 'supervised' | 'stores' | 'routes' | 'unmatched'> {
-  warnSections(value, context);
   checkReferences(value, context);
   const stores = checkStores(value.stores, context);
+  const plans = checkPlans(value, context);
   const auth = checkAuthEntries(value, registry, context);
   const identity = checkIdentityHeaders(value, registry, context);
   const upstreams = new UpstreamTable(value.upstreams ?? {}, context);
   const named = new Map<string, readonly KeyPath[]>();
   for (const { name, schema } of registry.policies) named.set(name, namedMapsIn(schema));
   for (const [name, schema] of Object.entries(settingShape)) named.set(name, namedMapsIn(schema));
-  const checker = new RouteChecker(value, upstreams, registry.policies, named, auth.entries, identity.uses, context);
+  const checker = new RouteChecker(
+    value,
+    upstreams,
+    registry.policies,
+    named,
+    auth.entries,
+    identity.uses,
+    impliedSettings(plans, auth.entries),
+    context,
+  );
   const sources = gatewaySources(value);
   const gateways: GatewayDocument[] = [];
   const unmatched: CheckedRoute[] = [];
@@ -150,7 +170,7 @@ function resolve(
   }
   checkConflicts(checker.routes, gateways, context);
   const allPolicies = [...registry.policies, ...registry.upstreamPolicies];
-  const policyCheck = new PolicyCheck(allPolicies, checker.uses.items, context);
+  const policyCheck = new PolicyCheck(allPolicies, checker.uses.items, plansOf(plans, auth.entries), context);
   for (const route of checker.routes) policyCheck.check(route, gateways[route.document.gateway] ?? { name: '' });
   const upstreamUses = upstreamUsesOf(value, registry, checker.uses);
   checkJwks(checker.routes, checker.uses.items, context);
@@ -164,6 +184,7 @@ function resolve(
     identityFields: identity.names,
     policyFiles,
     identifiers: auth.entries,
+    plans,
     upstreams: upstreams.options,
     upstreamUses,
     uses: checker.uses.items,
@@ -185,10 +206,10 @@ function upstreamUsesOf(
   // Upstreams stand in the table in the order of the document, before those that routes name by URL.
   return Object.values(value.upstreams ?? {}).flatMap((upstream, index) => {
     const settings = upstream as Readonly<Record<string, unknown>>;
-    const given = upstreamPolicies.filter(({ name }) => settings[name] !== undefined);
+    const given = upstreamPolicies.filter(({ name, setting = name }) => settings[setting] !== undefined);
     if (given.length === 0) return [];
-    const made = given.map(({ name }) => {
-      const options = settings[name];
+    const made = given.map(({ name, setting = name }) => {
+      const options = settings[setting];
       return uses.indexOf(name, options, () => ({ policy: name, options }));
     });
     return [[index, made] as const];
@@ -203,14 +224,6 @@ function supervisedPolicies(uses: readonly PolicyUse[], modules: readonly Policy
     const owner = feedOwner(policy, options);
     return [{ owner, kind: 'policy', module: policy, name: policy, options, consumers: [] }];
   });
-}
-
-function warnSections(value: DocumentValue, context: CheckContext): void {
-  for (const [section, { effect, what }] of Object.entries(laterSections)) {
-    if (isAvailable(section, value[section as keyof DocumentValue])) continue;
-    const remedy = effect === 'refused' ? 'Routes that need it answer 501.' : 'The gateway works without it.';
-    context.keyWarning('not-available-yet', `${what} is not available yet`, remedy, [section]);
-  }
 }
 
 /** Names in sections that point at other sections. */

@@ -2,7 +2,7 @@ import { type FieldName, fieldName } from '../base/headers.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import { AddressSet, parseNetwork } from '../semantics/cidr.ts';
 import { cookieValue } from '../semantics/cookie.ts';
-import { parseWholeRegex } from '../semantics/path-pattern.ts';
+import { LinearRegex } from '../semantics/linear-regex.ts';
 import { queryValue } from '../semantics/query.ts';
 import type { FieldCondition, MatchDocument } from './plan-document.ts';
 
@@ -93,7 +93,7 @@ function valueTest({ test }: FieldCondition): (value: string | undefined) => boo
       return values.length === 1 ? (value) => value === only : (value) => value !== undefined && values.includes(value);
     }
     case 'regex': {
-      const parsed = parseWholeRegex(test.regex);
+      const parsed = LinearRegex.parseWhole(test.regex);
       if (!parsed.ok) throw new Error(`${parsed.message}: ${test.regex}`);
       const regex = parsed.value;
       return (value) => value !== undefined && value.length <= MAX_REGEX_VALUE && regex.test(value);

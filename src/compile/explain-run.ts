@@ -12,6 +12,7 @@ import { Reply } from '../plan/reply.ts';
 import { inLayerOrder, inPhaseOrder, isBeforeIdentity } from './chain.ts';
 import type { CheckedConfig } from './check.ts';
 import { noCredentials } from './check-auth.ts';
+import { plansOf } from './check-plans.ts';
 import type { CheckedRoute } from './check-routes.ts';
 import { entriesIn } from './check-settings.ts';
 import type { ExplainedCaller, ExplainedEntries } from './explain-caller.ts';
@@ -25,7 +26,7 @@ import {
   upstreamOf,
 } from './explain-target.ts';
 import { noFeeds } from './feeds.ts';
-import { idleLimiter, noLimitCounts } from './idle-limits.ts';
+import { idleLimiter, idleUsage, noLimitCounts } from './idle-limits.ts';
 import { valueAt } from './inherit.ts';
 import type { PolicyUse } from './plan-document.ts';
 import { PolicyCompiler } from './policy-compiler.ts';
@@ -181,6 +182,8 @@ function entriesOf(
     identifier,
     limiter: idleLimiter,
     limitCounts: noLimitCounts,
+    plans: plansOf(config.document?.plans ?? [], config.document?.identifiers ?? []),
+    usage: idleUsage,
     gate: () => openGate,
     overload: () => neverOverloaded,
     problem: () => undefined,

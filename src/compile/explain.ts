@@ -1,5 +1,6 @@
 import { fieldName, HeaderBlock } from '../base/headers.ts';
 import type { Place, Problem } from '../base/problem.ts';
+import { neverOverloaded, openGate } from '../plan/admission.ts';
 import { Exchange, type Peer } from '../plan/exchange.ts';
 import type { Gateway } from '../plan/host-table.ts';
 import type { Plan, Route } from '../plan/plan.ts';
@@ -13,7 +14,7 @@ import { type ExplainedCaller, ExplainedEntries } from './explain-caller.ts';
 import { type NearRoute, nearRoutes, whyRoute } from './explain-routes.ts';
 import { type ExplainedRun, runRoute } from './explain-run.ts';
 import { noFeeds } from './feeds.ts';
-import { idleLimiter, noLimitCounts } from './idle-limits.ts';
+import { idleLimiter, idleUsage, noLimitCounts } from './idle-limits.ts';
 import type { OpenIdentifier } from './open-identifier.ts';
 import { PlanBuilder, type PlanPorts } from './plan-builder.ts';
 import { type AuthEntryDocument, planParts } from './plan-document.ts';
@@ -105,6 +106,9 @@ export class Explainer {
       feeds: noFeeds,
       limiter: idleLimiter,
       limitCounts: noLimitCounts,
+      usage: idleUsage,
+      gate: () => openGate,
+      overload: () => neverOverloaded,
       policy: (file) => {
         const module = byFile.get(file);
         if (module === undefined) throw new Error(`${file} was not loaded`);

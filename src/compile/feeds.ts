@@ -37,6 +37,11 @@ export interface FeedQuestion {
 export class WorkerFeeds implements Feeds {
   readonly #ask: (question: FeedQuestion) => void;
   readonly #feeds = new Map<string, ReceivedFeed>();
+  /**
+   * Those that nobody publishes to. A long response keeps its plan, and with it entries of `auth` that a later
+   * configuration takes up again: they have to hear what is published then.
+   */
+  readonly #over = new Map<string, WeakRef<ReceivedFeed>>();
   readonly #waiting = new Map<number, () => void>();
   #nextId = 1;
 
@@ -59,14 +64,22 @@ export class WorkerFeeds implements Feeds {
 
   /** Nobody publishes under this owner any more. */
   forget(owner: string): void {
-    for (const [key, feed] of this.#feeds) if (feed.owner === owner) this.#feeds.delete(key);
+    for (const [key, feed] of this.#feeds) {
+      if (feed.owner !== owner) continue;
+      this.#feeds.delete(key);
+      this.#over.set(key, new WeakRef(feed));
+    }
+    for (const [key, feed] of this.#over) if (feed.deref() === undefined) this.#over.delete(key);
   }
 
   #find(owner: string, name: string): ReceivedFeed {
     const key = `${owner}\n${name}`;
     let feed = this.#feeds.get(key);
     if (feed === undefined) {
-      feed = new ReceivedFeed(owner, (hint) => this.#question(owner, name, hint));
+      feed = this.#over.get(key)?.deref();
+      feed?.startOver();
+      feed ??= new ReceivedFeed(owner, (hint) => this.#question(owner, name, hint));
+      this.#over.delete(key);
       this.#feeds.set(key, feed);
     }
     return feed;
@@ -86,6 +99,8 @@ class ReceivedFeed implements Feed<unknown> {
   version = 0;
   readonly #question: (hint: string) => Promise<void>;
   readonly #asked = new Map<string, Promise<void>>();
+  /** From which versions are counted on: no two publications have the same. */
+  #before = 0;
   #values = new Map<string, unknown>();
 
   constructor(owner: string, question: (hint: string) => Promise<void>) {
@@ -110,6 +125,13 @@ class ReceivedFeed implements Feed<unknown> {
     return asked;
   }
 
+  /** Somebody will publish again: what was published last no longer counts. */
+  startOver(): void {
+    this.#before = Math.max(this.#before, this.version);
+    this.version = 0;
+    this.#values = new Map();
+  }
+
   receive(version: number, whole: boolean, entries: readonly (readonly [string, unknown])[]): void {
     if (whole) this.#values = new Map(entries);
     else {
@@ -118,7 +140,7 @@ class ReceivedFeed implements Feed<unknown> {
         else this.#values.set(key, value);
       }
     }
-    this.version = version;
+    this.version = this.#before + version;
   }
 }
 

@@ -18,15 +18,8 @@ function ignored(what: string): LaterFeature {
   return { effect: 'ignored', what };
 }
 
-/** Sections at the top. */
-export const laterSections: Readonly<Record<string, LaterFeature>> = {
-  plans: ignored('the section `plans`'),
-};
-
 /** Settings of routes, presets, gateways and defaults; a dot leads into the options of one. */
 export const laterSettings: Readonly<Record<string, LaterFeature>> = {
-  concurrency: refused('limiting concurrency'),
-  priority: ignored('shedding by priority'),
   'response.select': refused('selecting fields of a response'),
   cache: ignored('caching'),
   fallback: ignored('falling back'),
@@ -48,7 +41,6 @@ export const laterUpstreamSettings: Readonly<Record<string, LaterFeature>> = {
   breaker: ignored('the circuit breaker'),
   balance: ignored('balancing other than round-robin'),
   health: ignored('active health checking'),
-  concurrency: ignored('limiting concurrency'),
 };
 
 /** Values that need nothing new: said, they are already so. */

@@ -11,9 +11,11 @@ import { RouteTreeBuilder } from '../plan/route-tree-builder.ts';
 import type { Alternative } from '../plan/route-tree-layout.ts';
 import { compileTemplate } from '../plan/template.ts';
 import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
+import type { UsageCounter } from '../plan/usage.ts';
 import { parsePathPattern } from '../semantics/path-pattern.ts';
 import { type Chain, composeChain } from './chain.ts';
 import { credentialsOf } from './check-auth.ts';
+import { plansOf } from './check-plans.ts';
 import { compileConditions } from './conditions.ts';
 import { withDeadline } from './deadline.ts';
 import { type Feeds, feedOwner } from './feeds.ts';
@@ -46,6 +48,7 @@ export interface PlanPorts {
   readonly feeds: Feeds;
   readonly limiter: Limiter;
   readonly limitCounts: LimitCounts;
+  readonly usage: UsageCounter;
   /** `series`: the upstream's, or -1. */
   gate(options: GateOptions, series: number): Gate;
   overload(thresholds: OverloadThresholds): Overload;
@@ -149,6 +152,8 @@ export class PlanBuilder {
       identifier: (entry) => identifiers.get(entry) ?? null,
       limiter: ports.limiter,
       limitCounts: ports.limitCounts,
+      plans: plansOf(head.plans, head.identifiers),
+      usage: ports.usage,
       gate: (options) => ports.gate(options, this.#seriesOf(options.scope)),
       overload: () => ports.overload(head.overload),
       // `check` has reported it with its place; here nobody reads it.

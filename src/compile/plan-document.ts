@@ -1,6 +1,7 @@
 import type { OverloadThresholds } from '../plan/admission.ts';
 import type { Consumer, CredentialNames, IdentifierEndpoint } from '../plan/identifier.ts';
 import type { ConnectionLimits, Forwarding, ListenerPlan } from '../plan/plan.ts';
+import type { PlanRules } from '../plan/plans.ts';
 import type { UpstreamOptions } from '../plan/upstream.ts';
 
 /**
@@ -20,6 +21,7 @@ export interface PlanDocument {
   readonly policyFiles: readonly string[];
   /** Entries of `auth`. */
   readonly identifiers: readonly AuthEntryDocument[];
+  readonly plans: readonly PlanRules[];
   readonly upstreams: readonly UpstreamOptions[];
   /** By index of an upstream: indices into `uses`, in the order of the registry. Upstreams without are left out. */
   readonly upstreamUses: readonly (readonly [upstream: number, uses: readonly number[]])[];

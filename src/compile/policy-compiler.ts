@@ -6,8 +6,10 @@ import type { Exchange, Slot } from '../plan/exchange.ts';
 import type { Feed } from '../plan/feed.ts';
 import type { CredentialNames, Identifier } from '../plan/identifier.ts';
 import type { LimitCounts, Limiter } from '../plan/limiter.ts';
+import type { Plans } from '../plan/plans.ts';
 import type { CompileEnv, Hooks, LogSink, PolicyModule, RouteFacts } from '../plan/policy.ts';
 import { compileTemplate, type Template, type TemplatePlace } from '../plan/template.ts';
+import type { UsageCounter } from '../plan/usage.ts';
 import type { PolicyUse } from './plan-document.ts';
 
 /** Something that a policy says about its options while it is compiled. */
@@ -31,6 +33,8 @@ export interface PolicyPorts {
   identifier(entry: string): Identifier | null;
   readonly limiter: Limiter;
   readonly limitCounts: LimitCounts;
+  readonly plans: Plans;
+  readonly usage: UsageCounter;
   gate(options: GateOptions): Gate;
   overload(): Overload;
   problem(problem: UseProblem): void;
@@ -113,6 +117,8 @@ class Env implements CompileEnv {
   readonly log: LogSink;
   readonly limiter: Limiter;
   readonly limitCounts: LimitCounts;
+  readonly plans: Plans;
+  readonly usage: UsageCounter;
   readonly #use: number;
   readonly #source: PolicyUse;
   readonly #route: RouteFacts;
@@ -129,6 +135,8 @@ class Env implements CompileEnv {
     this.log = ports.log;
     this.limiter = ports.limiter;
     this.limitCounts = ports.limitCounts;
+    this.plans = ports.plans;
+    this.usage = ports.usage;
   }
 
   get route(): RouteFacts {

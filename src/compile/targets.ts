@@ -62,12 +62,7 @@ function send(sink: Sink, status: number, fixed: HeaderBlock, bytes: Buffer | nu
   const headers = fixed.clone();
   headers.set(date, dateValue());
   sink.head(new ResponseHead(status, headers, bytes === null ? 'none' : 'length', bytes === null ? -1 : bytes.length));
-  if (bytes !== null && bytes.length > 0) {
-    const chunk = new Chunk(bytes);
-    chunk.end = chunk.payload = bytes.length;
-    chunk.stable = true;
-    sink.data(chunk);
-  }
+  if (bytes !== null && bytes.length > 0) sink.data(Chunk.whole(bytes, true));
   sink.end(null);
 }
 

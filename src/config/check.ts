@@ -124,7 +124,7 @@ function show(loaded: LoadedConfig, schema: z.ZodType, path: KeyPath, value: unk
   const reference = loaded.origins.reference(path);
   const kind = typeof value === 'string' ? 'text' : typeof value === 'number' ? 'a number' : '`true` or `false`';
   if (reference !== null) return `${kind} from \`${reference.shown}\``;
-  if (isSecret(schema, path)) return kind;
+  if (isSecret(schema, path, value)) return kind;
   if (typeof value === 'string') {
     if (value === '') return 'empty text';
     const short = value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value;

@@ -44,7 +44,7 @@ function refine(schema: z.ZodType, json: Json): void {
     json.anyOf = json.anyOf.filter((option: Json) => option.unlisted !== true);
     if ((json.anyOf as Json[]).length === 1) Object.assign(json, (json.anyOf as Json[])[0], { anyOf: undefined });
   }
-  if (meta.secret === true) json.writeOnly = true;
+  if (meta.secret !== undefined) json.writeOnly = true;
   if (meta.zero === true) {
     for (const key of Object.keys(json)) if (!MARKS.includes(key)) delete json[key];
     json.const = 0;

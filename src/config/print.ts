@@ -1,6 +1,7 @@
 import { Document, isMap, isScalar, isSeq, Scalar } from 'yaml';
 import type { z } from 'zod';
 import type { LoadedConfig } from './document.ts';
+import { valueAt } from './document-edits.ts';
 import type { KeyPath } from './key-path.ts';
 import { escapeReferences } from './references.ts';
 import { isSecret } from './schema-walk.ts';
@@ -37,7 +38,7 @@ export function originsOf(loaded: LoadedConfig, schema: z.ZodType): PrintContext
     standInFor(path) {
       const reference = loaded.origins.reference(path);
       if (reference !== null) return reference.shown;
-      return isSecret(schema, path) ? '<secret>' : null;
+      return isSecret(schema, path, valueAt(loaded.value, path)) ? '<secret>' : null;
     },
   };
 }

@@ -36,8 +36,11 @@ export function metaOf(schema: z.ZodType): FieldMeta & { description?: string } 
 export interface Leaf {
   schema: z.ZodType;
   expects: string | undefined;
-  secret: boolean;
+  /** A text may tell by itself whether it is. */
+  secret: Secrecy;
 }
+
+type Secrecy = boolean | ((text: string) => boolean);
 
 const leavesOf = new WeakMap<z.ZodType, Leaf[]>();
 
@@ -52,11 +55,11 @@ export function leaves(schema: z.ZodType): Leaf[] {
   const inner = unwrap(definition);
   const found =
     inner === null
-      ? [{ schema, expects: meta.expects, secret: meta.secret === true }]
+      ? [{ schema, expects: meta.expects, secret: meta.secret ?? false }]
       : inner.flatMap(leaves).map((leaf) => ({
           schema: leaf.schema,
           expects: meta.expects ?? leaf.expects,
-          secret: leaf.secret || meta.secret === true,
+          secret: meta.secret ?? leaf.secret,
         }));
   leavesOf.set(schema, found);
   return found;
@@ -103,14 +106,20 @@ export function leavesAt(schema: z.ZodType, path: KeyPath): Leaf[] {
   return current;
 }
 
-export function isSecret(schema: z.ZodType, path: KeyPath): boolean {
+/**
+ * What stands deeper than the schema goes is as secret as the place it was put into. Without a value: whether some value
+ * would be.
+ */
+export function isSecret(schema: z.ZodType, path: KeyPath, value?: unknown): boolean {
   let current = leaves(schema);
-  if (current.some((leaf) => leaf.secret)) return true;
   for (const key of path) {
-    current = step(current, key);
-    if (current.some((leaf) => leaf.secret)) return true;
+    const below = step(current, key);
+    if (below.length === 0) break;
+    current = below;
   }
-  return false;
+  return current.some(({ secret }) => {
+    return typeof secret === 'function' ? value === undefined || secret(String(value)) : secret;
+  });
 }
 
 /** The fixed keys of the objects among these, in the order of the schema. */

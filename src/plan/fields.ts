@@ -21,7 +21,7 @@ export interface FieldMeta {
   /** In words, after "expected": `a duration such as \`5s\``. */
   expects?: string;
   /** The value must never be printed, and a default in its reference is refused. */
-  secret?: true;
+  secret?: true | ((text: string) => boolean);
   /** Taken only to be refused with better words: no part of the JSON Schema. */
   unlisted?: true;
   /** Of all numbers, `0` alone: the JSON Schema says so. */
@@ -102,6 +102,14 @@ export function secret(field: z.ZodType = z.string().min(1)): z.ZodType {
   return field.meta({ ...field.meta(), secret: true } satisfies FieldMeta);
 }
 
+/** A private key as PEM text, which is secret, or the path of its file, which is not. */
+export function privateKey() {
+  return z
+    .string()
+    .min(1)
+    .meta({ secret: (text) => text.includes('-----BEGIN') } satisfies FieldMeta);
+}
+
 /** Options of which every one has a default: `true` stands for all of them. */
 export function orTrue<T extends z.ZodType>(options: T) {
   return z.union([z.literal(true).transform((): z.output<T> => options.parse({})), options]);
@@ -130,19 +138,15 @@ export function httpUrl() {
     });
 }
 
-/** A regular expression that compiles; it comes out as text, so that the plan stays plain data. */
+/** A regular expression for `LinearRegex`; it comes out as text, so that the plan stays plain data. */
 export function regex() {
   return z
     .string()
     .min(1)
-    .meta({ expects: 'a regular expression', format: 'regex' })
+    .meta({ expects: 'a regular expression' })
     .superRefine((text, context) => {
-      try {
-        new RegExp(text, 'u');
-      } catch (error) {
-        const reason = error instanceof Error ? error.message.replace(/^Invalid regular expression: /, '') : '';
-        context.addIssue({ code: 'custom', message: `this regular expression is not valid: ${reason}` });
-      }
+      const parsed = LinearRegex.parse(text);
+      if (!parsed.ok) context.addIssue({ code: 'custom', message: parsed.message, params: { remedy: parsed.remedy } });
     });
 }
 

@@ -28,5 +28,3 @@ export interface Plans {
   /** By entry of `auth`: for callers whose own plan does not exist. */
   readonly defaults: ReadonlyMap<string, string>;
 }
-
-export const noPlans: Plans = { rules: new Map(), defaults: new Map() };

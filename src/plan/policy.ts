@@ -8,9 +8,11 @@ import type { Feed, FeedAnswer, FeedPublisher } from './feed.ts';
 import type { CredentialNames, Identifier } from './identifier.ts';
 import type { LimitCounts, Limiter } from './limiter.ts';
 import type { DispatchLayer, RequestPhase } from './phase.ts';
+import type { Plans } from './plans.ts';
 import type { Records } from './records.ts';
 import type { Reply } from './reply.ts';
 import type { Template, TemplatePlace } from './template.ts';
+import type { UsageCounter } from './usage.ts';
 
 /** Synchronous until it cannot be: a promise only where I/O is unavoidable. */
 export type Maybe<T> = T | Promise<T>;
@@ -101,6 +103,9 @@ export interface CompileEnv {
   identifier(entry: string): Identifier | null;
   readonly limiter: Limiter;
   readonly limitCounts: LimitCounts;
+  /** What the configuration says that callers may use, and what counts it. */
+  readonly plans: Plans;
+  readonly usage: UsageCounter;
 }
 
 export interface RouteFacts {
@@ -164,6 +169,8 @@ export interface Placement {
 export interface PolicyModule<O = unknown, P = O> {
   /** Its key in routes, presets and defaults. */
   name: string;
+  /** Its key in upstreams, where a policy of routes has that name. */
+  setting?: string;
   summary: string;
   schema: z.ZodType<O>;
   /** Checked by tests, printed in the docs. */

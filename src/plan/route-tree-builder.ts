@@ -1,3 +1,4 @@
+import type { LinearRegex } from '../semantics/linear-regex.ts';
 import type { PathPattern } from '../semantics/path-pattern.ts';
 import type { Route } from './plan.ts';
 import { accepts, RouteTree } from './route-tree.ts';
@@ -46,7 +47,7 @@ interface Waiting {
 /** Takes patterns in any order and packs them into a `RouteTree`. */
 export class RouteTreeBuilder {
   readonly #root = new Node('');
-  readonly #patterns = new Map<string, { regex: RegExp; groups: RouteGroup[] }>();
+  readonly #patterns = new Map<string, { regex: LinearRegex; groups: RouteGroup[] }>();
   readonly #methodBits = new Map<string, number>();
   readonly #nodes: number[] = [];
   readonly #terminals: number[] = [];

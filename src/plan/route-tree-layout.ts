@@ -1,3 +1,4 @@
+import type { LinearRegex } from '../semantics/linear-regex.ts';
 import type { Exchange } from './exchange.ts';
 import type { Route } from './plan.ts';
 
@@ -42,7 +43,7 @@ export interface PackedTree {
 }
 
 export interface PackedRegex {
-  readonly regex: RegExp;
+  readonly regex: LinearRegex;
   readonly groups: number;
 }
 

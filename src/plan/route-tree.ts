@@ -208,12 +208,10 @@ export class RouteTree {
   #regex(method: string, bit: number, path: string, exchange: Exchange, match: RouteMatch): Route | null {
     if (path.length > MAX_REGEX_PATH) return null;
     for (const { regex, groups } of this.#regexes) {
-      const result = regex.exec(path);
-      if (result === null) continue;
+      if (!regex.test(path)) continue;
       const route = this.#pick(groups, bit, method, exchange);
       if (route === null) continue;
-      const named = result.groups;
-      match.parameters = named === undefined ? NO_PARAMETERS : Object.values(named).map((value) => value ?? '');
+      match.parameters = regex.groups.length === 0 ? NO_PARAMETERS : (regex.capture(path) ?? NO_PARAMETERS);
       return route;
     }
     return null;

@@ -1,6 +1,6 @@
 import { fieldName } from '../base/headers.ts';
 import { suggest } from '../base/suggest.ts';
-import { cookieValue } from '../semantics/cookie.ts';
+import { cookieField, cookieValue } from '../semantics/cookie.ts';
 import { decodeBytes, encodeAroundEscapes, encodeBytes, fromWire, toWire } from '../semantics/percent.ts';
 import { queryValue } from '../semantics/query.ts';
 import type { Exchange, Identity } from './exchange.ts';
@@ -102,9 +102,8 @@ export function resolveName(
       return value('bytes', (exchange) => exchange.headers.getAll(field));
     }
     case 'cookie': {
-      const field = fieldName('cookie');
       return value('bytes', (exchange) => {
-        const cookies = exchange.headers.get(field);
+        const cookies = cookieField(exchange.headers);
         return cookies === undefined ? undefined : cookieValue(cookies, key);
       });
     }
@@ -113,8 +112,16 @@ export function resolveName(
   }
 }
 
-function listText(list: readonly string[]): string | null {
-  return list.length === 0 ? null : list.join(',');
+function listText(list: readonly unknown[]): string | null {
+  return list.length === 0 ? null : list.map(listItem).join(',');
+}
+
+const SEPARATOR = /[,%]/;
+
+/** Whoever takes the list apart at its commas finds the items that there are: `a,admin` is one name and not two. */
+function listItem(item: unknown): string {
+  const text = String(item);
+  return SEPARATOR.test(text) || text.trim() !== text ? encodeText(text) : text;
 }
 
 /** Own members only: a claim is never `constructor`. */
@@ -125,7 +132,7 @@ function claimText(claims: Readonly<Record<string, unknown>>, keys: readonly str
     claim = (claim as Record<string, unknown>)[key];
   }
   if (Array.isArray(claim)) {
-    return claim.length > 0 && claim.every(isScalar) ? claim.map(String).join(',') : null;
+    return claim.every(isScalar) ? listText(claim) : null;
   }
   return isScalar(claim) ? String(claim) : null;
 }
@@ -177,14 +184,16 @@ export function encoderFor(source: TemplateValue, position: Position): (exchange
   };
 }
 
-type Convert = ((text: string) => string) | null;
+type Convert = ((text: string) => string | undefined) | null;
 const encodeText = (text: string): string => encodeBytes(toWire(text));
+/** White space around a value is no part of it (RFC 9110, 5.5): ` admin` would arrive as somebody else's name. */
+const fieldText = (text: string): string | undefined => (text.trim() === text ? toWire(text) : undefined);
 const decodeText = (text: string): string => fromWire(decodeBytes(text));
 
 /** Null: it stands there as it is. */
 const CONVERT: Readonly<Record<ValueForm, Readonly<Record<Position, Convert>>>> = {
   bytes: { header: null, path: encodeBytes, query: encodeBytes, text: fromWire, authority: encodeBytes },
-  text: { header: toWire, path: encodeText, query: encodeText, text: null, authority: encodeText },
+  text: { header: fieldText, path: encodeText, query: encodeText, text: null, authority: encodeText },
   host: { header: null, path: encodeBytes, query: encodeBytes, text: null, authority: null },
   path: { header: null, path: null, query: encodeAroundEscapes, text: decodeText, authority: encodeAroundEscapes },
   query: { header: null, path: encodeBytes, query: null, text: null, authority: encodeBytes },

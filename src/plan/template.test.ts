@@ -65,6 +65,24 @@ test('every name, as text', () => {
   assert.equal(render('{{{path.id}}}'), '{café &}');
 });
 
+test('the names of a caller are told as they are, or not at all', () => {
+  const told = (identity: ExchangeFacts['identity'], text: string, place: TemplatePlace = 'header') =>
+    compiled(text, place, []).render(exchangeOf(identity === undefined ? {} : { identity }));
+  for (const id of [' admin', 'admin ', '\tadmin', '\u00a0admin', 'admin\u2028', 'ad\r\nmin', 'ad\0min']) {
+    assert.equal(told({ id }, '{identity.id}'), undefined, JSON.stringify(id));
+  }
+  assert.equal(told({ id: ' admin' }, '{identity.id}', 'text'), ' admin');
+  assert.equal(told({ roles: ['user', 'a,admin'] }, '{identity.roles}'), 'user,a%2Cadmin');
+  assert.equal(told({ roles: ['user', ' admin'] }, '{identity.roles}'), 'user,%20admin');
+  assert.equal(told({ groups: ['a%2Cb', 'ü,'] }, '{identity.groups}'), 'a%252Cb,%C3%BC%2C');
+  assert.equal(told({ claims: { teams: ['a,b', 1] } }, '{identity.claims.teams}'), 'a%2Cb,1');
+  assert.equal(told({ claims: { teams: [] } }, '{identity.claims.teams}'), undefined);
+  const inherited = JSON.parse('{"__proto__":{"role":"admin"}}') as Record<string, unknown>;
+  for (const name of ['role', 'constructor', 'toString', 'constructor.name']) {
+    assert.equal(told({ claims: inherited }, `{identity.claims.${name}}`), undefined, name);
+  }
+});
+
 test('every place has its own encoding', () => {
   assert.equal(render('{path.id}', 'header'), 'caf%C3%A9%20%26', 'a path stays encoded: decoding could end the line');
   assert.equal(render('/x/{path.id}/{path.rest}', 'path'), '/x/caf%C3%A9%20%26/a/b%2Fc');

@@ -7,8 +7,8 @@ import type { RecordsState } from './records.ts';
  * they counted to where it outlasts the process, and back what other processes and machines counted there.
  */
 export interface UsageCounter {
-  /** Takes `cost` if that much is left of `limit`. `plan`: name, for whoever asks what was used. */
-  take(window: UsageWindow, subject: string, plan: string, limit: number, cost: number, verdict: UsageVerdict): void;
+  /** Takes `cost` if that much is left of `limit`. `plan`: hash of its name, for whoever asks what was used. */
+  take(window: UsageWindow, subject: string, plan: number, limit: number, cost: number, verdict: UsageVerdict): void;
   /** Because the request was refused for another reason. */
   giveBack(window: UsageWindow, subject: string, cost: number): void;
 }
@@ -81,8 +81,8 @@ export interface UsageChange {
 /** Where usage outlasts the process. Rejects with `RecordsError` while that cannot be reached. */
 export interface UsageStore {
   readonly state: RecordsState;
-  /** From the stamp `from` on, those who used most first, `most` at most. */
-  load(window: string, from: number, most: number): Promise<readonly UsageRow[]>;
+  /** Stamps `from` to `to`, those who used most first, `most` at most. */
+  load(window: string, from: number, to: number, most: number): Promise<readonly UsageRow[]>;
   /** Adds, and answers the totals in the same order. When it rejects, some may have been added. */
   push(changes: readonly UsageChange[]): Promise<readonly number[]>;
   close(): Promise<void>;

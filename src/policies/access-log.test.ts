@@ -168,3 +168,17 @@ test('credentials of `auth` are never shown, wherever its entries have them', ()
   assert.equal(line?.query, 'Ticket=[redacted]&page=2');
   assert.deepEqual(line?.headers, { 'x-partner-key': '[redacted]', 'x-tenant': 't' });
 });
+
+test('nor in the address that a request came from or is sent to', () => {
+  const exchange = finished({ headers: [['referer', 'https://shop.example/a?ticket=abc&page=2']] });
+  const options = { fields: 'referer', headers: 'referer', responseHeaders: 'location' };
+  const credentials = { headers: [], parameters: ['ticket'] };
+  const policy = compilePolicy(accessLog, options, {}, undefined, credentials);
+  policy.response(exchange, [['location', '/b?ticket=abc#top']]);
+  policy.done(exchange);
+  assert.deepEqual(JSON.parse(policy.lines[0] ?? ''), {
+    referer: 'https://shop.example/a?ticket=[redacted]&page=2',
+    headers: { referer: 'https://shop.example/a?ticket=[redacted]&page=2' },
+    responseHeaders: { location: '/b?ticket=[redacted]' },
+  });
+});

@@ -12,6 +12,9 @@ import { maskValues } from '../semantics/query.ts';
 const REDACTED = '[redacted]';
 /** Never logged, whatever is asked for: whoever reads logs must not be able to act as the client. */
 const CREDENTIALS = new Set(['authorization', 'cookie', 'proxy-authorization', 'set-cookie', 'x-api-key']);
+/** They may carry the query of another request, and so its credentials. */
+const ADDRESSES = new Set(['referer', 'location']);
+const referer = fieldName('referer');
 const SECRET_PARAMETERS = [
   'access_token',
   'api_key',
@@ -84,7 +87,6 @@ const writers = {
   upstreamTime: raw((exchange) => (exchange.upstreamStartedAt > 0 ? milliseconds(upstreamTime(exchange)) : '')),
   client: text((exchange) => exchange.clientAddress),
   userAgent: received(fieldName('user-agent')),
-  referer: received(fieldName('referer')),
   upstream: text((exchange) => exchange.upstream),
   upstreamAddress: text((exchange) => exchange.upstreamAddress),
   attempts: raw((exchange) => (exchange.attempts > 0 ? String(exchange.attempts) : '')),
@@ -94,9 +96,9 @@ const writers = {
   reported: raw((exchange) => (exchange.reported > 0 ? String(exchange.reported) : '')),
 } satisfies Record<string, Writer>;
 
-type Field = keyof typeof writers | 'query';
+type Field = keyof typeof writers | 'query' | 'referer';
 const fieldNames = (Object.keys(writers) as (keyof typeof writers)[]).flatMap((name): Field[] =>
-  name === 'path' ? ['path', 'query'] : [name],
+  name === 'path' ? ['path', 'query'] : name === 'userAgent' ? ['userAgent', 'referer'] : [name],
 );
 const usual = fieldNames.filter((name) => name !== 'scheme' && name !== 'referer' && name !== 'protocol');
 
@@ -151,12 +153,17 @@ export const accessLog = definePolicy({
       ...credentials.parameters,
       ...chosen.redactQuery.map((name) => name.toLowerCase()),
     ]);
-    const isSecret = (name: string): boolean => secrets.has(name.toLowerCase());
-    const query = text((exchange) => (exchange.query === '' ? null : maskValues(exchange.query, isSecret, REDACTED)));
+    const mask: Mask = (query) => maskValues(query, (name) => secrets.has(name.toLowerCase()), REDACTED);
+    const masked = {
+      query: text((exchange) => (exchange.query === '' ? null : mask(exchange.query))),
+      referer: text((exchange) => fromWire(maskAddress(exchange.headers.get(referer) ?? '', mask))),
+    };
     const redacted = new Set([...CREDENTIALS, ...credentials.headers, ...chosen.redactHeaders]);
-    const fields = chosen.fields.map((name) => fieldOf(name, name === 'query' ? query : writers[name]));
+    const fields = chosen.fields.map((name) =>
+      fieldOf(name, name === 'query' || name === 'referer' ? masked[name] : writers[name]),
+    );
     if (chosen.headers.length > 0) {
-      const names = headerFields(chosen.headers, redacted);
+      const names = headerFields(chosen.headers, redacted, mask);
       fields.push(
         fieldOf(
           'headers',
@@ -165,7 +172,7 @@ export const accessLog = definePolicy({
       );
     }
     if (chosen.responseHeaders.length > 0) {
-      const names = headerFields(chosen.responseHeaders, redacted);
+      const names = headerFields(chosen.responseHeaders, redacted, mask);
       const write = (exchange: Exchange) =>
         exchange.response === null ? '' : headersText(names, exchange.response.headers);
       fields.push(fieldOf('responseHeaders', raw(write)));
@@ -217,10 +224,24 @@ interface HeaderField {
   readonly name: FieldName;
   readonly key: string;
   readonly redacted: boolean;
+  /** For an address, whose query is masked like the request's own; null: it is none. */
+  readonly mask: Mask | null;
 }
 
-function headerFields(names: readonly string[], redacted: ReadonlySet<string>): readonly HeaderField[] {
-  return names.map((name) => ({ name: fieldName(name), key: `${jsonString(name)}:`, redacted: redacted.has(name) }));
+type Mask = (query: string) => string;
+
+function headerFields(names: readonly string[], redacted: ReadonlySet<string>, mask: Mask): readonly HeaderField[] {
+  return names.map((name) => ({
+    name: fieldName(name),
+    key: `${jsonString(name)}:`,
+    redacted: redacted.has(name),
+    mask: ADDRESSES.has(name) ? mask : null,
+  }));
+}
+
+function maskAddress(address: string, mask: Mask): string {
+  const query = address.indexOf('?') + 1;
+  return query === 0 ? address : address.slice(0, query) + mask(address.slice(query));
 }
 
 function headersText(fields: readonly HeaderField[], headers: HeaderBlock): string {
@@ -229,7 +250,8 @@ function headersText(fields: readonly HeaderField[], headers: HeaderBlock): stri
     const field = fields[i] as HeaderField;
     const value = headers.getAll(field.name);
     if (value === undefined) continue;
-    members += `${members === '' ? '' : ','}${field.key}"${field.redacted ? REDACTED : shown(fromWire(value))}"`;
+    const told = field.redacted ? REDACTED : field.mask === null ? value : maskAddress(value, field.mask);
+    members += `${members === '' ? '' : ','}${field.key}"${shown(fromWire(told))}"`;
   }
   return members === '' ? '' : `{${members}}`;
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { errors } from '../base/gateway-error.ts';
 import { fieldName } from '../base/headers.ts';
 import type { Exchange, Identity } from '../plan/exchange.ts';
-import { listOf } from '../plan/fields.ts';
+import { listOf, regex } from '../plan/fields.ts';
 import { type CompileEnv, definePolicy, type Finding, type LogSink, type RequestHook } from '../plan/policy.ts';
 import type { Reply } from '../plan/reply.ts';
 import { refuseOrReport } from '../plan/report.ts';
@@ -19,14 +19,10 @@ const scope = z
   .meta({ expects: 'a scope such as `orders:read`', examples: ['orders:read'] })
   .regex(/^[!#-[\]-~]+$/, 'a scope is one word without quotes and backslashes');
 
-const pattern = z.string().superRefine((source, context) => {
-  const parsed = LinearRegex.parse(source);
-  if (!parsed.ok) context.addIssue({ code: 'custom', message: parsed.message, params: { remedy: parsed.remedy } });
-});
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 const claim = z.union([
   names(scalar),
-  z.strictObject({ regex: pattern.describe('Fits the whole text of the claim.') }),
+  z.strictObject({ regex: regex().describe('Fits the whole text of the claim.') }),
 ]);
 
 const options = z
@@ -147,10 +143,10 @@ function claimTest(wanted: z.output<typeof claim>): (value: unknown) => boolean 
     const values: readonly unknown[] = wanted;
     return (value) => values.includes(value);
   }
-  const parsed = LinearRegex.parse(`^(?:${wanted.regex})$`);
+  const parsed = LinearRegex.parseWhole(wanted.regex);
   if (!parsed.ok) throw new Error(parsed.message);
-  const regex = parsed.value;
-  return (value) => typeof value === 'string' && value.length <= MAX_CLAIM && regex.test(value);
+  const pattern = parsed.value;
+  return (value) => typeof value === 'string' && value.length <= MAX_CLAIM && pattern.test(value);
 }
 
 /** Longest claim that is shown to a regular expression. */

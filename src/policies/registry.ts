@@ -4,6 +4,7 @@ import { accessLog } from './access-log.ts';
 import { identifiers } from './auth/registry.ts';
 import { auth } from './auth.ts';
 import { authorize } from './authorize.ts';
+import { concurrency } from './concurrency.ts';
 import { cors } from './cors.ts';
 import { credentials } from './credentials.ts';
 import { deprecated } from './deprecated.ts';
@@ -11,11 +12,14 @@ import { identityHeaders } from './identity-headers.ts';
 import { identityToken } from './identity-token.ts';
 import { ipRules } from './ip-rules.ts';
 import { limits } from './limits.ts';
+import { plan } from './plan.ts';
+import { priority } from './priority.ts';
 import { request } from './request.ts';
 import { requestId } from './request-id.ts';
 import { response } from './response.ts';
 import { securityHeaders } from './security-headers.ts';
 import { sizeLimits } from './size-limits.ts';
+import { upstreamConcurrency } from './upstream-concurrency.ts';
 
 /**
  * Every policy there is. Inside one phase this order holds: what others read comes first, what has the last word on a
@@ -26,7 +30,9 @@ const policies: readonly PolicyModule[] = [
   requestId, // refusals below carry the id
   ipRules,
   sizeLimits,
+  priority, // whoever is turned away has not used up anything
   limits, // what the ones above refuse costs nobody anything
+  plan, // what is refused for another reason is not counted
   cors,
   deprecated,
   auth,
@@ -35,10 +41,11 @@ const policies: readonly PolicyModule[] = [
   identityToken, // nothing above may take it away or write its own
   securityHeaders,
   response, // may change what the ones above have added
+  concurrency,
   accessLog,
 ];
 
 /** Settings of upstreams. */
-const upstreamPolicies: readonly PolicyModule[] = [credentials];
+const upstreamPolicies: readonly PolicyModule[] = [upstreamConcurrency, credentials];
 
 export const registry: Registry = { policies, upstreamPolicies, identifiers };

@@ -1,4 +1,10 @@
-import { ADAPT_EVERY_MS, type AdaptiveBounds, type AdaptiveState, adapt, LatencyWindow } from '../semantics/adaptive-limit.ts';
+import {
+  ADAPT_EVERY_MS,
+  type AdaptiveBounds,
+  adapt,
+  LatencyWindow,
+  newAdaptiveState,
+} from '../semantics/adaptive-limit.ts';
 import type { GaugeTable } from '../shared-memory/gauges.ts';
 
 /** Answers of a service that has too much to do; other errors come fast or slow for reasons of their own. */
@@ -18,7 +24,7 @@ export class AdaptiveControl {
   readonly #clock: () => number;
   readonly #tell: (limit: number) => void;
   readonly #window = new LatencyWindow(performance.now());
-  readonly #state: AdaptiveState = { limit: 0, base: 0, baseAt: 0, resume: 0 };
+  readonly #state = newAdaptiveState(0);
 
   /** `clock`: milliseconds, the same in all workers; `tell` hears what the limit is. */
   constructor(

@@ -7,6 +7,7 @@ import type { ResponseHook } from '../plan/policy.ts';
 import { Reply } from '../plan/reply.ts';
 import type { WorkerCell } from '../shared-memory/metrics.ts';
 import { limitBody, takeRequestBody } from './body.ts';
+import { HeldResponse } from './held-response.ts';
 import type { LivePlan } from './holder.ts';
 import { renderReply } from './reply.ts';
 import { ResponseTakers } from './response-takers.ts';
@@ -36,13 +37,6 @@ export interface ExecutionContext {
   ended(): void;
 }
 
-/** What arrived while a response hook was waiting. */
-interface Held {
-  readonly bytes: Buffer[];
-  ended: boolean;
-  trailers: HeaderBlock | null;
-}
-
 /**
  * One exchange on its way through its route: request hooks in phase order, the request body's takers, the dispatch chain,
  * and back as the outermost sink: response hooks, body takers, client. Exceptions are bugs and are caught here, once.
@@ -54,7 +48,7 @@ export class Execution implements Sink, TakersOwner {
   readonly #context: ExecutionContext;
   #finished = false;
   #headSent = false;
-  #held: Held | null = null;
+  #held: HeldResponse | null = null;
   #takers: ResponseTakers | null = null;
   /** What a body policy made of the response: it goes out past those policies. */
   #direct = false;
@@ -165,7 +159,7 @@ export class Execution implements Sink, TakersOwner {
   data(chunk: Chunk): boolean {
     if (this.#finished) return true;
     if (this.#held !== null) {
-      this.#held.bytes.push(Buffer.from(chunk.bytes.subarray(chunk.start, chunk.end)));
+      this.#held.add(chunk);
       return false;
     }
     if (this.#takers !== null) return this.#takers.data(chunk);
@@ -182,8 +176,7 @@ export class Execution implements Sink, TakersOwner {
   end(trailers: HeaderBlock | null): void {
     if (this.#finished) return;
     if (this.#held !== null) {
-      this.#held.ended = true;
-      this.#held.trailers = trailers === null ? null : trailers.clone();
+      this.#held.end(trailers);
       return;
     }
     if (this.#takers !== null) this.#takers.end(trailers);
@@ -335,11 +328,7 @@ export class Execution implements Sink, TakersOwner {
     if (reply.error !== null) exchange.error = reply.error;
     const { head, body } = renderReply(reply, exchange);
     this.#respond(head, from, () => {
-      if (body.length > 0) {
-        const chunk = new Chunk(Buffer.from(body.buffer, body.byteOffset, body.byteLength));
-        chunk.end = chunk.payload = body.length;
-        this.data(chunk);
-      }
+      if (body.length > 0) this.data(Chunk.whole(Buffer.from(body.buffer, body.byteOffset, body.byteLength), false));
       this.end(null);
     });
   }
@@ -351,7 +340,7 @@ export class Execution implements Sink, TakersOwner {
     from: number,
     after: (() => void) | null,
   ): void {
-    const held: Held = { bytes: [], ended: false, trailers: null };
+    const held = new HeldResponse();
     this.#held = held;
     // The connection that received the head may serve the next response before the answer is there.
     head.headers = head.headers.clone();
@@ -363,14 +352,7 @@ export class Execution implements Sink, TakersOwner {
       }
       this.#respond(head, from, after);
       // Another answer may have taken its place, and what was held belongs to this one.
-      if (this.exchange.response !== head) return;
-      for (const bytes of held.bytes) {
-        const chunk = new Chunk(bytes);
-        chunk.end = chunk.payload = bytes.length;
-        this.data(chunk);
-      }
-      if (held.ended) this.end(held.trailers);
-      else this.resume();
+      if (this.exchange.response === head) held.release(this);
     };
     this.#await(answer, go, (error) => this.#hookBroke(hook, error));
   }

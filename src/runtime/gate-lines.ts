@@ -21,7 +21,6 @@ class Line extends WaitingLine {
   readonly key: string;
   /** Somebody is being let in further up the stack. */
   serving = false;
-  listening = false;
   /** Places came free meanwhile. */
   freed = false;
   handed = 0;
@@ -42,6 +41,8 @@ export class GateLines {
   readonly #gauges: GaugeTable;
   readonly #family: GaugeFamily;
   readonly #lines = new Map<string, Line>();
+  /** Slots for which this worker is to be woken. */
+  readonly #asleep = new Set<number>();
 
   constructor(gauges: GaugeTable, family: GaugeFamily, meter: GateMeter) {
     this.#gauges = gauges;
@@ -151,25 +152,23 @@ export class GateLines {
 
   /** Serves the line, and again whenever another worker gives a place back. */
   #listen(line: Line): void {
-    if (line.listening) {
-      this.#serve(line);
-      return;
-    }
-    line.listening = true;
+    const { slot, key } = line;
     for (;;) {
-      const count = this.#gauges.wakeCount(line.slot);
+      const count = this.#gauges.wakeCount(slot);
       this.#serve(line);
-      if (line.length === 0) break;
-      const woken = this.#gauges.woken(line.slot, count, SLEEP_MS);
+      // Whoever still sleeps there from an earlier line will look at this one.
+      if (line.length === 0 || this.#asleep.has(slot)) return;
+      const woken = this.#gauges.woken(slot, count, SLEEP_MS);
       if (woken === null) continue;
+      this.#asleep.add(slot);
       void woken.then(() => {
-        line.listening = false;
-        if (line.length > 0) this.#listen(line);
-        else this.#gauges.passOn(line.slot);
+        this.#asleep.delete(slot);
+        const current = this.#lines.get(key);
+        if (current !== undefined && current.slot === slot) this.#listen(current);
+        else this.#gauges.passOn(slot);
       });
       return;
     }
-    line.listening = false;
   }
 
   #remove(line: Line, admission: Admission): void {

@@ -17,11 +17,15 @@ export type Accept = (
   listener: Listener,
 ) => void;
 
+/** Asked before a handshake is paid for. False: the connection may not come in. */
+export type Admits = (socket: Socket, proxied: ProxiedEndpoints | null) => boolean;
+
 /** A bound address of one worker. It outlives plans: reloads change what it is told, never the socket. */
 export class Listener {
   plan: ListenerPlan;
   readonly #server: NetServer;
   readonly #accept: Accept;
+  readonly #admits: Admits;
   #ticketKeys: Buffer | null;
   #tls: TlsFront | null = null;
   /** For a plan that is prepared and not committed. */
@@ -32,9 +36,10 @@ export class Listener {
   #early: Socket[] | null = [];
 
   /** Throws on a certificate or key that does not load. */
-  constructor(plan: ListenerPlan, ticketKeys: Buffer | null, accept: Accept) {
+  constructor(plan: ListenerPlan, ticketKeys: Buffer | null, accept: Accept, admits: Admits) {
     this.plan = plan;
     this.#accept = accept;
+    this.#admits = admits;
     this.#ticketKeys = ticketKeys;
     this.#tls = this.#frontFor(plan);
     // Half-open, or Node would answer a client's FIN with ours before the response is out.
@@ -118,6 +123,10 @@ export class Listener {
   #secure(socket: Socket, proxied: ProxiedEndpoints | null): void {
     if (this.#tls === null) {
       this.#accept(socket, proxied, null, this);
+      return;
+    }
+    if (!this.#admits(socket, proxied)) {
+      socket.destroy();
       return;
     }
     // Until the handshake is done nobody else listens for the end of this socket.

@@ -1,12 +1,16 @@
 import type { Socket } from 'node:net';
 import { returnLarge } from './large-buffers.ts';
-import { openRaw } from './raw-transport.ts';
+import { RawTransport, rawStreamOf } from './raw-transport.ts';
+import { SecureTransport } from './secure-transport.ts';
 import { HIGH_WATER, type Ownership, Transport, type TransportOwner } from './transport.ts';
 import { enterTurn, leaveTurn } from './turn.ts';
 
 /** Takes over a connected socket that is not reading yet (`pauseOnConnect`); reading begins with `resume`. */
 export function openTransport(socket: Socket, owner: TransportOwner, raw = true): Transport {
-  return (raw ? openRaw(socket, owner) : null) ?? new StreamTransport(socket, owner);
+  const stream = raw ? rawStreamOf(socket) : null;
+  if (stream === null) return new StreamTransport(socket, owner);
+  const isSecure = (socket as { encrypted?: boolean }).encrypted === true;
+  return new (isSecure ? SecureTransport : RawTransport)(socket, owner, stream);
 }
 
 /** The documented interface of `net.Socket`. */

@@ -8,7 +8,7 @@ import { enterTurn, leaveTurn } from './turn.ts';
  * The fast way: reads into one buffer shared by all connections of the worker and writes through the stream handle, which
  * answers at once whether the kernel took everything (measured against `data` events and `socket.write`: 2-4 us a
  * request, and no copy of bodies). These handle methods are not documented, so this file is the only one that touches
- * them; where they are missing, `openRaw` says so and the documented way is taken.
+ * them; where they are missing, `rawStreamOf` says so and the documented way is taken.
  */
 
 /** The size of the shared buffer: more than a socket buffer usually holds for small messages. */
@@ -58,14 +58,18 @@ function loadBinding(): StreamBinding | null {
 const binding = loadBinding();
 
 /** Null where this Node has no such handles. */
-export function openRaw(socket: Socket, owner: TransportOwner): Transport | null {
+export function rawStreamOf(socket: Socket): RawStream | null {
   const handle = (socket as unknown as { _handle: StreamHandle | null })._handle;
   if (binding === null || handle === null || typeof handle.useUserBuffer !== 'function') return null;
-  const encrypted = (socket as { encrypted?: boolean }).encrypted === true;
-  return new (encrypted ? SecureTransport : RawTransport)(socket, owner, handle, binding);
+  return { handle, binding };
 }
 
-class RawTransport extends Transport {
+interface RawStream {
+  readonly handle: StreamHandle;
+  readonly binding: StreamBinding;
+}
+
+export class RawTransport extends Transport {
   protected readonly handle: StreamHandle;
   protected readonly binding: StreamBinding;
   #buffer: Buffer = shared;
@@ -80,10 +84,10 @@ class RawTransport extends Transport {
   #endWaits = false;
   #replaying = false;
 
-  constructor(socket: Socket, owner: TransportOwner, handle: StreamHandle, streams: StreamBinding) {
+  constructor(socket: Socket, owner: TransportOwner, { handle, binding }: RawStream) {
     super(socket, owner);
     this.handle = handle;
-    this.binding = streams;
+    this.binding = binding;
     // What the socket's own stream has read already (behind a PROXY header, with a TLS handshake) comes first.
     handle.readStop();
     this.#backlog = socket.readableLength > 0 ? (socket.read() as Buffer | null) : null;
@@ -269,61 +273,4 @@ let spareRequest: WriteRequest | null = null;
 function takeRequest(streams: StreamBinding): WriteRequest {
   spareRequest ??= new streams.WriteWrap();
   return spareRequest;
-}
-
-interface Write {
-  readonly data: string | Uint8Array;
-  readonly ownership: Ownership;
-  readonly pooled: Buffer | null;
-}
-
-/** TLS takes one write at a time (`TLSWrap` ends the process on a second one), and none finishes at once. */
-class SecureTransport extends RawTransport {
-  #current: Write | null = null;
-  readonly #queue: Write[] = [];
-
-  protected override sendText(text: string): void {
-    this.#send({ data: text, ownership: 'given', pooled: null });
-  }
-
-  protected override sendBytes(bytes: Uint8Array, ownership: Ownership, pooled: Buffer | null): void {
-    this.#send({ data: bytes, ownership, pooled });
-  }
-
-  /** It reads records of 16 KiB at most, and some even when stopped: a buffer of its own would not be filled, nor safe. */
-  override useOwnBuffer(): void {}
-
-  /** TLS would say goodbye ahead of what waits. */
-  protected override finish(): void {
-    if (this.#current === null) super.finish();
-  }
-
-  #send(write: Write): void {
-    this.owe(write.data.length, write.ownership);
-    if (this.#current === null) this.#begin(write);
-    else this.#queue.push(write);
-  }
-
-  #begin(write: Write): void {
-    const { handle } = this;
-    const { data } = write;
-    const request = new this.binding.WriteWrap();
-    request.oncomplete = this.#complete;
-    this.#current = write;
-    const error =
-      typeof data === 'string' ? handle.writeLatin1String(request, data) : handle.writeBuffer(request, data);
-    if (error !== 0) this.writeFailed(error);
-  }
-
-  readonly #complete = (status: number): void => {
-    const { data, ownership, pooled } = this.#current as Write;
-    this.#current = null;
-    if (pooled !== null) returnLarge(pooled);
-    if (status >= 0 && !this.socket.destroyed) {
-      const next = this.#queue.shift();
-      if (next !== undefined) this.#begin(next);
-      else if (this.ending) super.finish();
-    }
-    this.paid(data.length, ownership, status);
-  };
 }

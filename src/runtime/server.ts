@@ -4,19 +4,22 @@ import { errors, type GatewayError } from '../base/gateway-error.ts';
 import { type FieldLines, fieldName } from '../base/headers.ts';
 import type { LookAlikes } from '../base/look-alikes.ts';
 import { Exchange, type Peer, type PeerCertificate } from '../plan/exchange.ts';
-import type { ConnectionLimits, ListenerPlan, Plan, Route } from '../plan/plan.ts';
+import type { ConnectionLimits, Plan, Route } from '../plan/plan.ts';
 import { RouteMatch, type RouteTree } from '../plan/route-tree.ts';
 import { canonicalAddress } from '../semantics/cidr.ts';
 import { clientLines, clientThroughProxies, dropStatements } from '../semantics/forwarded.ts';
 import type { ProxiedEndpoints } from '../semantics/proxy-protocol.ts';
 import { normalizeTarget, Target } from '../semantics/url.ts';
+import { FULL, type GaugeTable } from '../shared-memory/gauges.ts';
 import type { WorkerCell } from '../shared-memory/metrics.ts';
+import { ConnectionPlaces, NO_PLACE } from './connection-places.ts';
 import { Execution, type ExecutionContext } from './execute.ts';
 import { LivePlan } from './holder.ts';
 import { ClientConnection, type ConnectionHost } from './http1/client-connection.ts';
 import type { MessageHead } from './http1/message-head.ts';
 import type { RequestBody } from './http1/request-body.ts';
-import { Listener } from './listener.ts';
+import type { Listener } from './listener.ts';
+import { Listeners } from './listeners.ts';
 import { openTransport } from './open-transport.ts';
 
 const origin = fieldName('origin');
@@ -31,6 +34,7 @@ export interface ServerState {
 export interface ServerEnv {
   readonly cell: WorkerCell;
   readonly state: ServerState;
+  readonly gauges: GaugeTable;
   /** One line for the process log. */
   log(line: string): void;
   readonly ticketKeys: Buffer | null;
@@ -42,18 +46,24 @@ export interface ServerEnv {
 export class Server implements ConnectionHost, ExecutionContext {
   readonly cell: WorkerCell;
   readonly #env: ServerEnv;
-  readonly #listeners = new Map<string, Listener>();
+  readonly #listeners: Listeners;
+  readonly #places: ConnectionPlaces;
   readonly #connections = new Set<ClientConnection>();
   readonly #match = new RouteMatch();
   readonly #target = new Target();
   #live: LivePlan | null = null;
-  #ticketKeys: Buffer | null;
   #active = 0;
 
   constructor(env: ServerEnv) {
     this.#env = env;
     this.cell = env.cell;
-    this.#ticketKeys = env.ticketKeys;
+    this.#places = new ConnectionPlaces(env.gauges, env.cell);
+    this.#listeners = new Listeners(
+      env.ticketKeys,
+      env.ownsUnixSockets,
+      (socket, proxied, certificate, from) => this.#accept(socket, proxied, certificate, from),
+      (socket, proxied) => this.#admits(socket, proxied),
+    );
   }
 
   /** Exchanges and tunnels under way. */
@@ -83,64 +93,26 @@ export class Server implements ConnectionHost, ExecutionContext {
   }
 
   /** Binds what the plan listens on and this worker does not yet. On failure everything is as it was. */
-  async prepare(plan: Plan): Promise<void> {
-    const bound: Listener[] = [];
-    try {
-      for (const wanted of plan.listeners) {
-        if (wanted.path !== null && !this.#env.ownsUnixSockets) continue;
-        const present = this.#listeners.get(wanted.address);
-        if (present !== undefined) {
-          present.prepare(wanted);
-          continue;
-        }
-        const listener = new Listener(wanted, this.#ticketKeys, (socket, proxied, certificate, from) =>
-          this.#accept(socket, proxied, certificate, from),
-        );
-        bound.push(listener);
-        await listener.bind();
-        this.#listeners.set(wanted.address, listener);
-      }
-    } catch (error) {
-      for (const listener of bound) {
-        listener.close();
-        if (this.#listeners.get(listener.plan.address) === listener) this.#listeners.delete(listener.plan.address);
-      }
-      throw error;
-    }
+  prepare(plan: Plan): Promise<void> {
+    return this.#listeners.prepare(plan);
   }
 
   /** Closes what was bound for a plan that will not be committed. */
   abandon(): void {
-    const served = new Set(this.#live?.plan.listeners.map((each) => each.address));
-    for (const [address, listener] of this.#listeners) {
-      if (served.has(address)) continue;
-      listener.close();
-      this.#listeners.delete(address);
-    }
+    this.#listeners.abandon(this.#live?.plan ?? null);
   }
 
   /** From here on no new request follows the old plan; that one ends with its last exchange. */
   commit(plan: Plan): void {
     const old = this.#live;
     this.#live = new LivePlan(plan);
-    const wanted = new Map<string, ListenerPlan>(plan.listeners.map((each) => [each.address, each]));
-    for (const [address, listener] of this.#listeners) {
-      const next = wanted.get(address);
-      if (next === undefined) {
-        listener.close();
-        this.#listeners.delete(address);
-      } else {
-        listener.update(next);
-        listener.activate();
-      }
-    }
+    this.#listeners.commit(plan);
     for (const { peer } of this.#connections) peer.trusted = plan.trustedProxies.contains(peer.address);
     old?.supersede();
   }
 
   setTicketKeys(keys: Buffer): void {
-    this.#ticketKeys = keys;
-    for (const listener of this.#listeners.values()) listener.setTicketKeys(keys);
+    this.#listeners.setTicketKeys(keys);
   }
 
   /** Answers end their connections from here on, and idle ones end now. */
@@ -152,13 +124,11 @@ export class Server implements ConnectionHost, ExecutionContext {
   /** Takes what the kernel has queued, then closes the listeners: whatever is left in the queue would be reset. */
   async stopListening(): Promise<void> {
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
-    for (const listener of this.#listeners.values()) listener.close();
-    this.#listeners.clear();
+    this.#listeners.close();
   }
 
   destroy(): void {
-    for (const listener of this.#listeners.values()) listener.close();
-    this.#listeners.clear();
+    this.#listeners.close();
     for (const connection of this.#connections) connection.destroy();
   }
 
@@ -174,19 +144,33 @@ export class Server implements ConnectionHost, ExecutionContext {
       socket.destroy();
       return;
     }
-    const address = proxied?.sourceAddress ?? socket.remoteAddress ?? '';
-    const canonical = address === '' ? '' : (canonicalAddress(address) ?? '');
+    const canonical = addressOf(socket, proxied);
+    const tls = (socket as Partial<TLSSocket>).encrypted === true;
+    // One that speaks TLS got its place before its handshake.
+    const place = tls ? NO_PLACE : this.#places.take(plan, canonical);
+    if (place === FULL) {
+      socket.destroy();
+      return;
+    }
     const peer: Peer = {
       address: canonical,
       port: proxied?.sourcePort ?? socket.remotePort ?? 0,
-      tls: (socket as Partial<TLSSocket>).encrypted === true,
+      tls,
       trusted: plan.trustedProxies.contains(canonical),
       listener: listener.plan.address,
       certificate,
     };
     this.cell.connectionOpened();
-    const connection = new ClientConnection(peer, this, (owner) => openTransport(socket, owner));
+    const connection = new ClientConnection(peer, place, this, (owner) => openTransport(socket, owner));
     this.#connections.add(connection);
+  }
+
+  /** Before a handshake: that costs more than anything else that somebody without rights can ask for. */
+  #admits(socket: Socket, proxied: ProxiedEndpoints | null): boolean {
+    const place = this.#places.take(this.#plan, addressOf(socket, proxied));
+    if (place === FULL) return false;
+    if (place !== NO_PLACE) socket.once('close', () => this.#places.leave(place));
+    return true;
   }
 
   begin(connection: ClientConnection, head: MessageHead, body: RequestBody | null): Execution {
@@ -292,7 +276,9 @@ export class Server implements ConnectionHost, ExecutionContext {
   }
 
   closed(connection: ClientConnection): void {
-    if (this.#connections.delete(connection)) this.cell.connectionClosed();
+    if (!this.#connections.delete(connection)) return;
+    this.cell.connectionClosed();
+    this.#places.leave(connection.place);
   }
 
   reportBug(error: unknown, exchange: Exchange): void {
@@ -300,6 +286,11 @@ export class Server implements ConnectionHost, ExecutionContext {
     const { gateway, name } = exchange.route;
     this.#env.log(`exception while handling a request of ${gateway}, route \`${name}\`: ${stack}`);
   }
+}
+
+function addressOf(socket: Socket, proxied: ProxiedEndpoints | null): string {
+  const address = proxied?.sourceAddress ?? socket.remoteAddress ?? '';
+  return address === '' ? '' : (canonicalAddress(address) ?? '');
 }
 
 /** `http://host/path` (RFC 9112, 3.2.2): its authority is the request's, and one that contradicts Host is refused. */

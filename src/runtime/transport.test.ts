@@ -5,7 +5,8 @@ import { describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { links } from '../../test/support/sockets.ts';
-import { chunkOf, close, open, pump, receive, sha256, until } from '../../test/support/transports.ts';
+import { close, open, pump, receive, sha256, until } from '../../test/support/transports.ts';
+import { Chunk } from '../plan/call.ts';
 import { enterTurn, leaveTurn } from './turn.ts';
 
 const MEBIBYTE = 1_048_576;
@@ -63,7 +64,7 @@ for (const raw of [true, false]) {
         enterTurn();
         transport.write('head\r\n');
         transport.write('more\r\n');
-        transport.writeChunk(chunkOf(Buffer.from('body'), false));
+        transport.writeChunk(Chunk.whole(Buffer.from('body'), false));
         leaveTurn();
         const [first] = await arrived;
         assert.equal(first.toString(), 'head\r\nmore\r\nbody');
@@ -87,7 +88,7 @@ for (const raw of [true, false]) {
         enterTurn();
         for (const [index, part] of parts.entries()) {
           if (index % 3 === 0) transport.write(part.latin1Slice());
-          else if (index % 3 === 1) transport.writeChunk(chunkOf(Buffer.from(part), true));
+          else if (index % 3 === 1) transport.writeChunk(Chunk.whole(Buffer.from(part), true));
           else transport.writeBytes(part);
         }
         leaveTurn();
@@ -101,7 +102,7 @@ for (const raw of [true, false]) {
         const { transport, peer } = opened;
         const written = Buffer.alloc(4 * MEBIBYTE, 'x');
         peer.pause();
-        transport.writeChunk(chunkOf(written, false));
+        transport.writeChunk(Chunk.whole(written, false));
         const expected = sha256(written);
         written.fill('y');
         // The handle knows the copy by its address only: something else must keep it.
@@ -121,7 +122,7 @@ for (const raw of [true, false]) {
         do {
           pieces++;
           sent.update(piece);
-        } while (transport.writeChunk(chunkOf(piece, true)) && pieces < 1000);
+        } while (transport.writeChunk(Chunk.whole(piece, true)) && pieces < 1000);
         assert.ok(pieces < 1000, 'a peer that does not read never made it wait');
         assert.equal(owner.drains, 0);
         const total = pieces * piece.length;
@@ -137,7 +138,7 @@ for (const raw of [true, false]) {
         const body = randomBytes(8 * MEBIBYTE);
         from.owner.take = (bytes, length) => {
           from.owner.received += length;
-          const chunk = chunkOf(bytes, from.transport.ownsBuffer);
+          const chunk = Chunk.whole(bytes, from.transport.ownsBuffer);
           chunk.end = length;
           from.transport.useOwnBuffer();
           if (!to.transport.writeChunk(chunk)) from.transport.pause();
@@ -236,7 +237,7 @@ for (const raw of [true, false]) {
         transport.destroy();
         await until('it is closed', () => owner.closed.length > 0);
         transport.write('too late');
-        transport.writeChunk(chunkOf(Buffer.alloc(100_000), true));
+        transport.writeChunk(Chunk.whole(Buffer.alloc(100_000), true));
         transport.end();
         transport.pause();
         transport.resume();

@@ -4,9 +4,9 @@
  * by its square root, and beyond it shrinks in proportion. So it settles where a short queue keeps the service busy, as
  * gradient algorithms do (Netflix's `Gradient2`, Envoy's adaptive concurrency).
  *
- * The base is what distinguishes them. Here it is the lowest median of late, and when none has confirmed it for a while it
- * is measured anew with the limit halved for a moment: under lasting overload nothing else tells a slow service from a
- * long queue.
+ * The base is what distinguishes them. Here it is the lowest median of late. It is found anew when halving the limit makes
+ * answers no faster: then the service has become slower, and no queue of ours makes it so. And when no median has
+ * confirmed the base for a while, the limit is halved for a moment to see: under lasting overload nothing else tells.
  */
 export interface AdaptiveBounds {
   readonly min: number;
@@ -22,6 +22,13 @@ export interface AdaptiveState {
   baseAt: number;
   /** The limit to go back to after a measurement of the base; 0: none is under way. */
   resume: number;
+  /** Of the last shrinking: where it began, and how long answers took on the way. Each worker's own. */
+  shrunkFrom: number;
+  latencyThere: number;
+}
+
+export function newAdaptiveState(limit: number): AdaptiveState {
+  return { limit, base: 0, baseAt: 0, resume: 0, shrunkFrom: 0, latencyThere: 0 };
 }
 
 /** What happened since the limit was last changed, to calls that began since. */
@@ -40,6 +47,8 @@ const SHARPEST = 0.5;
 /** Within so much of the base, a window confirms it. */
 const CONFIRMS = 1.1;
 const BASE_LIFE_MS = 20_000;
+/** Half as much under way halves what a queue of our making takes. Answers that still take so much of it have no such queue. */
+const UNMOVED = 0.8;
 const DROPPED = 0.1;
 const AFTER_DROPS = 0.8;
 
@@ -62,8 +71,7 @@ export function adapt(state: AdaptiveState, bounds: AdaptiveBounds, window: Adap
   }
   if (state.base === 0 || latency < state.base) state.base = latency;
   if (latency <= state.base * CONFIRMS) state.baseAt = now;
-  // As low as it goes there is no queue of our making either: the service itself has become slower.
-  else if (state.limit <= bounds.min) {
+  else if (isSlowByItself(state, bounds, latency)) {
     state.base = latency;
     state.baseAt = now;
   }
@@ -78,6 +86,20 @@ export function adapt(state: AdaptiveState, bounds: AdaptiveBounds, window: Adap
   const gradient = Math.min(1, Math.max(SHARPEST, (bounds.tolerance * state.base) / latency));
   const target = limit * gradient + Math.sqrt(limit);
   state.limit = within(limit + (target - limit) * SMOOTHING, bounds);
+}
+
+function isSlowByItself(state: AdaptiveState, { min }: AdaptiveBounds, latency: number): boolean {
+  // As low as it goes there is no queue of our making either.
+  if (state.limit <= min) return true;
+  if (state.limit < state.shrunkFrom && state.limit > state.shrunkFrom / 2) {
+    // A queue takes a while to become as long as it will be.
+    state.latencyThere = Math.max(state.latencyThere, latency);
+    return false;
+  }
+  const isUnmoved = state.limit < state.shrunkFrom && latency > state.latencyThere * UNMOVED;
+  state.shrunkFrom = state.limit;
+  state.latencyThere = latency;
+  return isUnmoved;
 }
 
 function within(limit: number, { min, max }: AdaptiveBounds): number {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { BlockList, isIPv4 } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { AddressSet, canonicalAddress, parseIPv4, parseNetwork } from './cidr.ts';
+import { AddressSet, canonicalAddress, parseIPv4, parseNetwork, subscriberOf } from './cidr.ts';
 
 function setOf(...texts: string[]): AddressSet {
   return new AddressSet(
@@ -101,4 +101,24 @@ test('agrees with the BlockList of Node', () => {
 test('the reader of dotted quads agrees with Node on arbitrary text', () => {
   const text = fc.array(fc.constantFrom('0', '1', '25', '255', '256', '.', '.', '.', 'x', ' '), { maxLength: 8 });
   fc.assert(fc.property(text, (parts) => assert.equal(parseIPv4(parts.join('')) >= 0, isIPv4(parts.join('')))));
+});
+
+test('whoever has a /64 is one subscriber, in every spelling', () => {
+  assert.equal(subscriberOf('192.0.2.7'), '192.0.2.7');
+  assert.equal(subscriberOf(''), '');
+  assert.equal(subscriberOf('2001:db8::1'), '2001:db8:0:0::/64');
+  assert.equal(subscriberOf('::1'), '0:0:0:0::/64');
+  assert.equal(subscriberOf('2001:db8:0:1::'), '2001:db8:0:1::/64');
+  assert.equal(subscriberOf('1::2:3:4:5:6:7'), '1:0:2:3::/64');
+  const addresses = fc.tuple(fc.ipV6(), fc.ipV6()).map((texts) => texts.map((text) => canonicalAddress(text) ?? ''));
+  fc.assert(
+    fc.property(addresses, ([one = '', other = '']) => {
+      if (isIPv4(one) || isIPv4(other)) return;
+      const site = parseNetwork(subscriberOf(one));
+      if (!site.ok) assert.fail(site.message);
+      const set = new AddressSet([site.value]);
+      assert.ok(set.contains(one));
+      assert.equal(set.contains(other), subscriberOf(one) === subscriberOf(other));
+    }),
+  );
 });

@@ -10,6 +10,16 @@ test('the first cookie of a name is found, whatever stands around it', () => {
   assert.equal(cookieValue('session=1;session=2', 'session'), '1');
 });
 
+test('white space around a name or a value is no part of it, and nothing else is white space', () => {
+  for (const field of ['session =x', '\tsession=x', 'a=1;\t session\t=\tx\t; b=2']) {
+    assert.equal(cookieValue(field, 'session'), 'x', JSON.stringify(field));
+    assert.match(splitCookies(field, new Set(['session'])).chosen, /^session/);
+  }
+  assert.equal(cookieValue('\xa0session=x', 'session'), undefined);
+  assert.deepEqual(splitCookies('\xa0session=x', new Set(['session'])), { chosen: '', rest: '\xa0session=x' });
+  assert.equal(hasSeveralCookies('session=1; session =2', 'session'), true);
+});
+
 test('a second cookie of a name is noticed', () => {
   assert.equal(hasSeveralCookies('session=1; other=2', 'session'), false);
   assert.equal(hasSeveralCookies('other=2', 'session'), false);

@@ -1,4 +1,5 @@
 import type { Parsed } from '../base/units.ts';
+import { LinearRegex } from './linear-regex.ts';
 import { normalizeTarget, Target } from './url.ts';
 
 /**
@@ -20,7 +21,7 @@ export interface SegmentPattern {
 
 export interface RegexPattern {
   readonly kind: 'regex';
-  readonly regex: RegExp;
+  readonly regex: LinearRegex;
   readonly parameters: readonly string[];
   readonly shape: string;
 }
@@ -37,7 +38,6 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 /** The wildcard's name in templates and conditions: `path.rest`. */
 const REST = 'rest';
-const MAX_UNBOUNDED_QUANTIFIERS = 4;
 
 export function parseRouteKey(text: string): Parsed<RouteKey> {
   const parts = text.trim().split(/\s+/);
@@ -161,50 +161,9 @@ function parseRegex(source: string): Parsed<RegexPattern> {
   if (!/^(?:\/|\(|\[|\.)/.test(anchored)) {
     return refuse('a regular expression covers the whole path', `Write \`~/${anchored}\`.`);
   }
-  const regex = parseWholeRegex(anchored);
+  const regex = LinearRegex.parseWhole(anchored);
   if (!regex.ok) return regex;
-  const parameters = [...anchored.matchAll(/\(\?<([A-Za-z_]\w*)>/g)].map((match) => match[1] as string);
-  return accept({ kind: 'regex', regex: regex.value, parameters, shape: `~${anchored}` });
-}
-
-/** A regular expression over a whole text that somebody else chooses: what can run for ever is refused. */
-export function parseWholeRegex(source: string): Parsed<RegExp> {
-  const danger = riskOf(source);
-  if (danger !== null) return danger;
-  try {
-    return accept(new RegExp(`^(?:${source})$`));
-  } catch (error) {
-    return refuse('this is not a regular expression', error instanceof Error ? `${error.message}.` : 'Correct it.');
-  }
-}
-
-function riskOf(source: string): ReturnType<typeof refuse> | null {
-  const text = source.replaceAll(/\\./g, 'x').replaceAll(/\[[^\]]*\]/g, 'x');
-  if (/\\[1-9k]/.test(source) || /\(\?<?[=!]/.test(text)) {
-    return refuse('back-references and look-around are not accepted here', 'Use plain groups.');
-  }
-  const open: boolean[] = [];
-  let unbounded = 0;
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i];
-    if (character === '(') {
-      open.push(false);
-    } else if (character === ')') {
-      const repeats = open.pop() ?? false;
-      if (repeats && /^(?:[*+]|\{\d+,)/.test(text.slice(i + 1))) {
-        return refuse('a repeated group must not contain a repetition or a choice', 'Repeat a class: `[^/]+`.');
-      }
-      if (repeats && open.length > 0) open[open.length - 1] = true;
-    } else if (character === '|' || /^(?:[*+]|\{\d*,)/.test(text.slice(i))) {
-      if (character !== '|') unbounded++;
-      if (open.length > 0) open[open.length - 1] = true;
-    }
-  }
-  if (unbounded <= MAX_UNBOUNDED_QUANTIFIERS) return null;
-  return refuse(
-    `more than ${MAX_UNBOUNDED_QUANTIFIERS} repetitions without a bound can take for ever`,
-    'Use bounds such as `{1,20}`.',
-  );
+  return accept({ kind: 'regex', regex: regex.value, parameters: regex.value.groups, shape: `~${anchored}` });
 }
 
 function refuse(message: string, remedy: string): { ok: false; message: string; remedy: string } {

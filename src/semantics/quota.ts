@@ -59,7 +59,7 @@ export class QuotaClock {
 
   /** When what was counted under that stamp counts no more. */
   leavesAt(stamp: number): number {
-    return this.#start(stamp + this.span);
+    return stamp + this.span === this.stamp + 1 ? this.end : this.#start(stamp + this.span);
   }
 
   #at(now: number): { stamp: number; start: number; end: number } {

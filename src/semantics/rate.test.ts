@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { isRested, NANOSECONDS, type RateLimit, RateVerdict, rateLimit, take } from './rate.ts';
+import { charge, isRested, NANOSECONDS, type RateLimit, RateVerdict, rateLimit, take } from './rate.ts';
 
 const SECOND = 1000 * NANOSECONDS;
 const START = 1e15;
@@ -61,6 +61,27 @@ describe('gcra', () => {
     assert.ok(key.take(5));
   });
 
+  test('says when one more will be there', () => {
+    const key = new Key(rateLimit(10, 1000, 5));
+    key.take(0);
+    assert.equal(key.verdict.nextAfter, 0);
+    key.take();
+    assert.equal(key.verdict.nextAfter, 100);
+    key.now += SECOND / 40;
+    key.take(0);
+    assert.deepEqual([key.verdict.remaining, key.verdict.nextAfter], [4, 75]);
+  });
+
+  test('a charge takes what is not there, to a debt of one bucket', () => {
+    const key = new Key(rateLimit(10, 1000, 5));
+    key.state = charge(key.limit, key.state, key.now, 8);
+    assert.ok(!key.take());
+    assert.deepEqual([key.verdict.remaining, key.verdict.nextAfter, key.verdict.retryAfter], [0, 400, 400]);
+    key.state = charge(key.limit, key.state, key.now, 1_000_000);
+    assert.ok(!key.take());
+    assert.equal(key.verdict.retryAfter, 600);
+  });
+
   test('is rested when its bucket is full', () => {
     const key = new Key(rateLimit(10, 1000, 5));
     assert.ok(isRested(0, 0, START));
@@ -81,6 +102,32 @@ describe('gcra', () => {
 });
 
 describe('sliding window', () => {
+  test('a clock that is a little behind does not begin a window anew', () => {
+    const key = new Key(rateLimit(2, 1000, 2, 'sliding-window'));
+    key.now = Math.ceil(START / SECOND) * SECOND;
+    assert.ok(key.take());
+    key.now -= 500;
+    assert.ok(!isRested(key.state, key.limit.period, key.now));
+    assert.deepEqual([key.take(), key.take()], [true, false]);
+    assert.equal(key.verdict.remaining, 0);
+  });
+
+  test('a charge takes what is not there, to a debt of one limit', () => {
+    const key = new Key(rateLimit(10, 1000, 10, 'sliding-window'));
+    key.now = Math.ceil(START / SECOND) * SECOND;
+    key.state = charge(key.limit, key.state, key.now, 15);
+    assert.ok(!key.take());
+    key.now += SECOND * 1.3;
+    assert.ok(!key.take());
+    key.now += SECOND * 0.2;
+    assert.ok(key.take());
+    key.state = charge(key.limit, key.state, key.now, 1_000_000);
+    key.now += SECOND * 0.9;
+    assert.ok(!key.take());
+    key.now += SECOND * 0.2;
+    assert.ok(key.take());
+  });
+
   test('gives its limit in a window, and slides over the border', () => {
     const key = new Key(rateLimit(10, 1000, 10, 'sliding-window'));
     key.now = Math.ceil(START / SECOND) * SECOND;
@@ -147,6 +194,49 @@ describe('whatever comes when', () => {
           key.state = state;
           key.now = now + wait + Math.max(5, wait * 1e-6);
           assert.ok(key.take(cost), 'on time');
+        }
+      }),
+    );
+  });
+
+  test('what is given back can be taken again, and no more than that', () => {
+    fc.assert(
+      fc.property(limits, steps, (limit, pauses) => {
+        const key = new Key(limit);
+        const other = new Key(limit);
+        for (const [pause, cost] of pauses) {
+          key.now += Math.round(pause * limit.interval);
+          other.now = key.now;
+          if (key.take(cost)) key.state = charge(limit, key.state, key.now, -cost);
+          assert.equal(key.take(cost), other.take(cost));
+          assert.equal(key.verdict.remaining, other.verdict.remaining);
+        }
+      }),
+    );
+  });
+
+  test('one more is there when told, and not before', () => {
+    fc.assert(
+      fc.property(limits, steps, (limit, pauses) => {
+        const key = new Key(limit);
+        for (const [pause, cost] of pauses) {
+          key.now += Math.round(pause * limit.interval);
+          key.take(cost);
+          const { remaining, nextAfter } = key.verdict;
+          if (nextAfter === 0) continue;
+          const { state, now } = key;
+          const wait = nextAfter * NANOSECONDS;
+          key.now = now + wait + Math.max(5, wait * 1e-6);
+          key.take(0);
+          assert.ok(key.verdict.remaining > remaining, 'on time');
+          if (wait > 10) {
+            key.now = now + wait - Math.max(5, wait * 1e-4);
+            key.state = state;
+            key.take(0);
+            assert.ok(key.verdict.remaining <= remaining, 'too early');
+          }
+          key.now = now;
+          key.state = state;
         }
       }),
     );

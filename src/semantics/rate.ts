@@ -68,7 +68,9 @@ export function charge(limit: RateLimit, state: number, now: number, cost: numbe
   if (limit.algorithm === 'gcra') {
     const { burst, interval } = limit;
     const next = Math.max(state, now) + cost * interval;
-    return Math.max(0, Math.ceil(cost > 0 ? Math.max(state, Math.min(next, now + 2 * burst * interval)) : next));
+    // What was rounded up when it was taken is rounded down when it is given back.
+    if (cost <= 0) return Math.max(0, Math.floor(next));
+    return Math.ceil(Math.max(state, Math.min(next, now + 2 * burst * interval)));
   }
   readWindow(state, now, limit.period);
   const { window, before, current } = seen;

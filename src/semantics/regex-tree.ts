@@ -1,4 +1,5 @@
 import type { Parsed } from '../base/units.ts';
+import { ANY, type CharacterSet, CLASSES, LAST, NOT_NEWLINE, negate, single } from './character-set.ts';
 
 /**
  * Regular expressions in the syntax of RE2, as far as they can be matched in linear time: no back-references and no
@@ -8,46 +9,28 @@ export type RegexNode =
   | { readonly kind: 'set'; readonly set: CharacterSet }
   | { readonly kind: 'assert'; readonly what: Assertion }
   | { readonly kind: 'sequence'; readonly items: readonly RegexNode[] }
+  /** The first that fits goes first. */
   | { readonly kind: 'choice'; readonly items: readonly RegexNode[] }
-  | { readonly kind: 'repeat'; readonly item: RegexNode; readonly min: number; readonly max: number };
+  | { readonly kind: 'group'; readonly name: string; readonly item: RegexNode }
+  /** `isLazy`: as seldom as can be goes first, otherwise as often. */
+  | {
+      readonly kind: 'repeat';
+      readonly item: RegexNode;
+      readonly min: number;
+      readonly max: number;
+      readonly isLazy: boolean;
+    };
 
 export type Assertion = 'start' | 'end' | 'boundary' | 'inside';
 
-/** Pairs of first and last code points. */
-export interface CharacterSet {
-  readonly ranges: readonly (readonly [number, number])[];
-}
-
-const LAST = 0x10ffff;
 const MAX_DEPTH = 32;
+/** Each is carried along every way through the expression. */
+const MAX_NAMES = 16;
+/** Of a group, with what stands around it. */
+const MAX_NAME = 64;
 /** As in RE2: a repetition stands for its copies. */
 const MAX_REPEAT = 1000;
 
-const DIGIT: CharacterSet = { ranges: [[48, 57]] };
-const WORD: CharacterSet = {
-  ranges: [
-    [48, 57],
-    [65, 90],
-    [95, 95],
-    [97, 122],
-  ],
-};
-const SPACE: CharacterSet = {
-  ranges: [
-    [9, 10],
-    [12, 13],
-    [32, 32],
-  ],
-};
-const NEWLINE: CharacterSet = { ranges: [[10, 10]] };
-const CLASSES: Readonly<Record<string, CharacterSet>> = {
-  d: DIGIT,
-  D: negate(DIGIT),
-  w: WORD,
-  W: negate(WORD),
-  s: SPACE,
-  S: negate(SPACE),
-};
 const CONTROLS: Readonly<Record<string, number>> = { a: 7, f: 12, t: 9, n: 10, r: 13, v: 11 };
 const ASSERTIONS: Readonly<Record<string, Assertion>> = { A: 'start', z: 'end', b: 'boundary', B: 'inside' };
 
@@ -69,12 +52,28 @@ export function parseRegexTree(source: string): Parsed<RegexNode> {
   }
 }
 
+/** Names of groups in the order in which they open. */
+export function regexNames(node: RegexNode): readonly string[] {
+  switch (node.kind) {
+    case 'group':
+      return [node.name, ...regexNames(node.item)];
+    case 'sequence':
+    case 'choice':
+      return node.items.flatMap(regexNames);
+    case 'repeat':
+      return regexNames(node.item);
+    default:
+      return [];
+  }
+}
+
 class RegexParser {
   readonly #characters: readonly string[];
   #at = 0;
   #depth = 0;
   #ignoreCase = false;
   #dotTakesLines = false;
+  readonly #names = new Set<string>();
 
   constructor(source: string) {
     this.#characters = [...source];
@@ -111,11 +110,10 @@ class RegexParser {
   #repeated(item: RegexNode): RegexNode {
     const bounds = this.#quantifier();
     if (bounds === null) return item;
-    // Which of several ways it fits is nobody's question, so a lazy quantifier is the same.
-    this.#take('?');
+    const isLazy = this.#take('?');
     if (this.#quantifier() !== null) throw new Trouble('two quantifiers follow each other', 'Put a group around one.');
     const [min, max] = bounds;
-    return { kind: 'repeat', item, min, max };
+    return { kind: 'repeat', item, min, max, isLazy };
   }
 
   #quantifier(): readonly [number, number] | null {
@@ -143,7 +141,7 @@ class RegexParser {
       case '[':
         return set(this.#folded(this.#class()));
       case '.':
-        return set(this.#dotTakesLines ? negate({ ranges: [] }) : negate(NEWLINE));
+        return set(this.#dotTakesLines ? ANY : NOT_NEWLINE);
       case '^':
         return { kind: 'assert', what: 'start' };
       case '$':
@@ -160,16 +158,31 @@ class RegexParser {
   }
 
   #group(): RegexNode {
+    let name: string | undefined;
     if (this.#take('?')) {
-      const opening = /^(?::|P?<[A-Za-z_]\w*>)/.exec(this.#characters.slice(this.#at, this.#at + 64).join(''))?.[0];
-      if (opening === undefined) {
+      const rest = this.#characters.slice(this.#at, this.#at + MAX_NAME).join('');
+      const opening = /^(?::|P?<([A-Za-z_]\w*)>)/.exec(rest);
+      if (opening === null) {
         throw new Trouble('look-around and flags inside are not accepted', 'Use plain groups, and `(?i)` in front.');
       }
-      this.#at += opening.length;
+      this.#at += opening[0].length;
+      name = this.#named(opening[1]);
     }
-    const node = this.#choice();
+    const item = this.#choice();
     if (!this.#take(')')) throw new Trouble('a group is not closed', 'Write `)` behind it.');
-    return node;
+    return name === undefined ? item : { kind: 'group', name, item };
+  }
+
+  #named(name: string | undefined): string | undefined {
+    if (name === undefined) return undefined;
+    if (this.#names.has(name)) {
+      throw new Trouble(`two groups are named \`${name}\``, 'Give each a name of its own.');
+    }
+    this.#names.add(name);
+    if (this.#names.size > MAX_NAMES) {
+      throw new Trouble(`more than ${MAX_NAMES} groups have names`, 'Name those alone that are asked for.');
+    }
+    return name;
   }
 
   #escape(): RegexNode {
@@ -195,6 +208,7 @@ class RegexParser {
     if (/[1-9kgpPQ]/.test(character)) {
       throw new Trouble(`\`\\${character}\` is not accepted here`, 'Use classes such as `[A-Za-z]`, and plain groups.');
     }
+    if (character === 'u') throw new Trouble('`\\u` is not accepted here', 'Write `\\x{e9}` or the character itself.');
     if (/\w/.test(character)) throw new Trouble(`\`\\${character}\` means nothing`, 'Leave out the backslash.');
     return single(character);
   }
@@ -269,26 +283,10 @@ function set(found: CharacterSet): RegexNode {
   return { kind: 'set', set: found };
 }
 
-function single(character: string): CharacterSet {
-  const code = character.codePointAt(0) ?? 0;
-  return { ranges: [[code, code]] };
-}
-
 function codeOf({ ranges }: CharacterSet): number {
   const [only] = ranges;
   if (ranges.length !== 1 || only === undefined || only[0] !== only[1]) {
     throw new Trouble('a range lies between two characters', 'Write `\\-` for the sign.');
   }
   return only[0];
-}
-
-function negate({ ranges }: CharacterSet): CharacterSet {
-  const rest: [number, number][] = [];
-  let from = 0;
-  for (const [low, high] of [...ranges].sort((one, other) => one[0] - other[0])) {
-    if (low > from) rest.push([from, low - 1]);
-    from = Math.max(from, high + 1);
-  }
-  if (from <= LAST) rest.push([from, LAST]);
-  return { ranges: rest };
 }

@@ -4,9 +4,9 @@ import { charge, isRested, type RateLimit, type RateVerdict, take } from '../sem
  * The state of every limited key, shared by all workers without a message or a lock on the usual way: a key's state is
  * one 64-bit word that whoever takes from it replaces by compare-and-swap.
  *
- * Slots stand in sets of eight; a key belongs to the set that its hash names. Only slots whose key is rested again give
- * way to new keys, which changes nothing for the key that leaves. When all eight are at work, new keys share one overflow
- * bucket of their limit: stricter for them, never looser.
+ * Slots stand in sets of eight; a key belongs to the set that its hash names, or to a second one when the first is full.
+ * Only slots whose key is rested again give way to new keys, which changes nothing for the key that leaves. When all
+ * sixteen are at work, new keys share one overflow bucket of their limit: stricter for them, never looser.
  *
  * A slot is 32 bytes: key (64 bits of hash), state, and the period that tells when a sliding window is rested.
  */
@@ -105,14 +105,15 @@ export class BucketTable {
   ): void {
     this.#hash(limitId, key);
     const wanted = this.#wanted();
-    const set = (this.#low & (this.#sets - 1)) >>> 0;
+    const first = (this.#low & (this.#sets - 1)) >>> 0;
+    const second = (this.#high & (this.#sets - 1)) >>> 0;
     for (let tries = 0; tries < PATIENCE; tries++) {
-      const slot = this.#find(set, wanted);
+      const slot = this.#findIn(first, second, wanted);
       if (slot >= 0) {
         if (this.#takeFrom(slot, wanted, limit, now, cost, verdict)) return;
         continue;
       }
-      if (this.#claim(set, wanted, limit, now)) continue;
+      if (this.#claim(first, second, wanted, limit, now)) continue;
       this.#overflow(limitId, limit, now, cost, verdict);
       return;
     }
@@ -169,6 +170,11 @@ export class BucketTable {
     return (BigInt(this.#high) << 32n) | BigInt(this.#low >>> 0);
   }
 
+  #findIn(first: number, second: number, wanted: bigint): number {
+    const slot = this.#find(first, wanted);
+    return slot >= 0 || second === first ? slot : this.#find(second, wanted);
+  }
+
   #find(set: number, wanted: bigint): number {
     const low = this.#low;
     for (let i = 0; i < SET; i++) {
@@ -214,28 +220,42 @@ export class BucketTable {
     return Atomics.compareExchange(this.#words, at, before, BigInt(state)) === before;
   }
 
-  /** Gives the key a slot of its set; false: all are at work. */
-  #claim(set: number, wanted: bigint, limit: RateLimit, now: number): boolean {
-    if (!this.#lock(set)) return false;
-    const words = this.#words;
+  /**
+   * Gives the key a slot; false: all are at work. Whoever does so holds the lock of the key's first set, so that it never
+   * has two.
+   */
+  #claim(first: number, second: number, wanted: bigint, limit: RateLimit, now: number): boolean {
+    if (!this.#lock(first)) return false;
     try {
-      if (this.#find(set, wanted) >= 0) return true;
-      for (let i = 0; i < SET; i++) {
-        const at = (set * SET + i) * SLOT_WORDS;
-        const before = Atomics.load(words, at + STATE);
-        const isFree = Atomics.load(words, at + KEY) === 0n;
-        if (!isFree && !isRested(Number(before), this.#periods[at + PERIOD] as number, now)) continue;
-        if (Atomics.compareExchange(words, at + STATE, before, MOVING) !== before) continue;
-        if (!isFree) Atomics.add(this.#header, EVICTED, 1);
-        this.#periods[at + PERIOD] = periodOf(limit);
-        Atomics.store(words, at + KEY, wanted);
-        Atomics.store(words, at + STATE, 0n);
-        return true;
+      if (this.#findIn(first, second, wanted) >= 0) return true;
+      if (this.#claimIn(first, wanted, limit, now)) return true;
+      if (second === first || !this.#lock(second)) return false;
+      try {
+        return this.#claimIn(second, wanted, limit, now);
+      } finally {
+        Atomics.store(this.#locks, second, 0);
       }
-      return false;
     } finally {
-      Atomics.store(this.#locks, set, 0);
+      Atomics.store(this.#locks, first, 0);
     }
+  }
+
+  /** With the lock of the set. */
+  #claimIn(set: number, wanted: bigint, limit: RateLimit, now: number): boolean {
+    const words = this.#words;
+    for (let i = 0; i < SET; i++) {
+      const at = (set * SET + i) * SLOT_WORDS;
+      const before = Atomics.load(words, at + STATE);
+      const isFree = Atomics.load(words, at + KEY) === 0n;
+      if (!isFree && !isRested(Number(before), this.#periods[at + PERIOD] as number, now)) continue;
+      if (Atomics.compareExchange(words, at + STATE, before, MOVING) !== before) continue;
+      if (!isFree) Atomics.add(this.#header, EVICTED, 1);
+      this.#periods[at + PERIOD] = periodOf(limit);
+      Atomics.store(words, at + KEY, wanted);
+      Atomics.store(words, at + STATE, freshState(limit, now));
+      return true;
+    }
+    return false;
   }
 
   #lock(set: number): boolean {
@@ -276,6 +296,14 @@ export class BucketTable {
     verdict.nextAfter = 1;
     verdict.retryAfter = 1;
   }
+}
+
+/** A slot that changes hands twice must not look as if it never had: for who read it before and swaps after. */
+const LONG_AGO = 1_000_000_000;
+
+/** Of a key that was never seen. */
+function freshState({ algorithm }: RateLimit, now: number): bigint {
+  return algorithm === 'gcra' ? BigInt(Math.max(0, Math.floor(now) - LONG_AGO)) : 0n;
 }
 
 function periodOf({ algorithm, period }: RateLimit): number {

@@ -6,7 +6,8 @@ import type { AdaptiveState } from '../semantics/adaptive-limit.ts';
  * holds of it stands in memory of its own, from which the supervisor takes it back when the worker ends.
  *
  * Gauges stand in sets of eight slots, found by a hash of 64 bits. A slot whose total is 0, and for which nobody waits,
- * may be given to another gauge. When all eight are in use, further ones share a slot for overflow: stricter, never looser.
+ * may be given to another gauge. When all eight are in use, further ones share a slot for overflow and one limit. (One
+ * that gets a slot of its own again while it has places in the shared one has up to twice its limit until these end.)
  */
 const SET = 8;
 /** 64 bytes, a cache line: gauges that are busy do not slow each other down. */

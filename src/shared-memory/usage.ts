@@ -121,7 +121,7 @@ export class UsageTable {
 
   /**
    * Adds `cost` to what the subject used at `stamp`, if with the `span - 1` counts before it that is no more than `limit`.
-   * A cost of 0 looks, one below 0 gives back. `endsAt`: milliseconds since the epoch from which the counts mean nothing.
+   * A cost of 0 looks, one below 0 gives back. A `plan` of 0 leaves what is there. `endsAt`: milliseconds since the epoch from which the counts mean nothing.
    */
   take(
     window: number,
@@ -140,8 +140,9 @@ export class UsageTable {
     for (let tries = 0; tries < PATIENCE; tries++) {
       const slot = this.#find(wanted) ?? this.#claim(wanted, window, subject, now);
       if (slot === null) break;
-      if (!this.#add(slot, wanted, stamp, span, limit, cost)) continue;
+      // Before it counts: who looks for what is over reads in the other order.
       this.#describe(slot, plan, endsAt);
+      if (!this.#add(slot, wanted, stamp, span, limit, cost)) continue;
       if (Atomics.load(this.#states, slot) !== slotState.changed) Atomics.store(this.#states, slot, slotState.changed);
       return outcome;
     }
@@ -170,8 +171,16 @@ export class UsageTable {
     Atomics.compareExchange(this.#states, slot, slotState.underWay, next);
   }
 
-  touch(slot: number): void {
-    Atomics.store(this.#states, slot, slotState.changed);
+  /** What is in it is kept already. */
+  calm(slot: number): void {
+    Atomics.store(this.#states, slot, slotState.clean);
+  }
+
+  /** For what others did, which is no change to be kept. False: the slot has gone to somebody else. */
+  correct(slot: number, window: number, subject: string, stamp: number, by: number): boolean {
+    this.#hash(window, subject);
+    const wanted = (BigInt(this.#high) << 32n) | BigInt(this.#low >>> 0);
+    return this.#add(slot, wanted, stamp, 1, Number.POSITIVE_INFINITY, by);
   }
 
   /** Null: nobody has it. */
@@ -209,10 +218,14 @@ export class UsageTable {
 
   /** After so long nobody could tell a stamp from one that is 2^16 later. */
   sweep(now: number): void {
+    const words = this.#words;
     for (const slot of this.taken()) {
-      const at = slot * this.#slotWords;
       if (!this.#isOver(slot, now)) continue;
-      for (let i = 0; i < this.#ring; i++) Atomics.store(this.#words, at + RING + i, 0n);
+      const ring = slot * this.#slotWords + RING;
+      for (let i = 0; i < this.#ring; i++) {
+        const word = Atomics.load(words, ring + i);
+        if (this.#isOver(slot, now)) Atomics.compareExchange(words, ring + i, word, 0n);
+      }
     }
   }
 
@@ -319,7 +332,7 @@ export class UsageTable {
     const at = slot * this.#slotWords;
     if (this.#floats[at + ENDS] !== endsAt) this.#floats[at + ENDS] = endsAt;
     const name = (at + NAMES) * 2 + 1;
-    if (this.#halves[name] !== (plan | 0)) this.#halves[name] = plan;
+    if (plan !== 0 && this.#halves[name] !== (plan | 0)) this.#halves[name] = plan;
   }
 
   /** Gives the subject a slot; null: there is none to give. */

@@ -1,7 +1,7 @@
 /** Failures in a row after which a store is left alone. */
 const THRESHOLD = 3;
 /** Between looks at a store that is left alone: from the first, doubled each time, to the last; a quarter more or less. */
-const PAUSE_MS = { first: 100, last: 2000 } as const;
+const PAUSE_MS = { first: 100, last: 1000 } as const;
 /** Having worked for so long, a store gets the short pauses again. */
 const STABLE_MS = 10_000;
 

@@ -27,6 +27,10 @@ export class ClusterRoutes implements RedisRoutes {
     return this.#owners ?? this.#lanes.values();
   }
 
+  get isComplete(): boolean {
+    return this.#owners !== null;
+  }
+
   slotOf(keyName: string): number {
     return slotOfKey(keyName);
   }
@@ -112,5 +116,6 @@ export class ClusterRoutes implements RedisRoutes {
       this.#lanes.delete(name);
       lane.close();
     }
+    this.#owner.changed(null);
   }
 }

@@ -48,6 +48,11 @@ export class LimitDebts {
     return this.#debts.values().take(count).toArray();
   }
 
+  /** The store was told, and may not have heard it: somebody has to tell it again. */
+  untold({ limit, key }: Debt): void {
+    this.#local.charge(markOf(limit), key, -1);
+  }
+
   /** What is missing in this machine's bucket, in requests; 0: nothing is, or another worker has told it. */
   amount({ limit, key }: Debt, instances: number): number {
     const verdict = this.#verdict;
@@ -58,10 +63,13 @@ export class LimitDebts {
     const missing =
       algorithm === 'gcra' ? (verdict.resetAfter * NANOSECONDS) / interval : Math.floor(room - verdict.remaining);
     if (missing <= 0) return 0;
-    const mark: LimitUse = { id: (limit.use.id ^ TOLD) >>> 0, name: limit.use.name, rate: once };
-    void this.#local.take(mark, key, 1, verdict);
+    void this.#local.take(markOf(limit), key, 1, verdict);
     return verdict.allowed ? missing : 0;
   }
+}
+
+function markOf({ use }: StoredLimit): LimitUse {
+  return { id: (use.id ^ TOLD) >>> 0, name: use.name, rate: once };
 }
 
 function nameOf(limit: StoredLimit, key: string): string {

@@ -37,7 +37,7 @@ for i = 1, #KEYS do
     local full = backlog + cost * rate
     if charge and cost > 0 then full = math.max(backlog, math.min(full, 2 * capacity)) end
     if charge or (cost > 0 and full - capacity <= 0.5) then
-      full = math.max(0, math.ceil(full))
+      full = math.max(0, cost > 0 and math.ceil(full) or math.floor(full))
       redis.call('SET', KEYS[i], struct.pack('>dd', now, full), 'PX', math.ceil(full / 1000000) + 10)
     end
   else

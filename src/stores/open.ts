@@ -1,12 +1,17 @@
 import { join } from 'node:path';
 import type { Records } from '../plan/records.ts';
+import type { UsageStore } from '../plan/usage.ts';
 import { LastKnown } from './last-known.ts';
 import { MemoryRecords } from './memory-records.ts';
+import { MemoryUsage } from './memory-usage.ts';
 import { RedisRecords } from './redis-records.ts';
+import { RedisUsage } from './redis-usage.ts';
 import type { StoresSettings } from './settings.ts';
 import { SqliteRecords } from './sqlite-records.ts';
+import { SqliteUsage } from './sqlite-usage.ts';
 
 const DATABASE = 'records.db';
+const USAGE = 'usage.db';
 const LAST_KNOWN = 'last-known-records.json';
 
 /**
@@ -22,4 +27,14 @@ export function openRecords(
   if (shared !== null) return new RedisRecords(shared, new LastKnown(inState(LAST_KNOWN), problem), problem);
   const database = inState(DATABASE);
   return database === null ? new MemoryRecords(problem) : new SqliteRecords(database, problem);
+}
+
+/** The same for what callers used of their quotas. */
+export function openUsage(
+  { shared }: Pick<StoresSettings, 'shared'>,
+  stateDirectory: string | null,
+  problem: (message: string) => void,
+): UsageStore {
+  if (shared !== null) return new RedisUsage(shared, problem);
+  return stateDirectory === null ? new MemoryUsage() : new SqliteUsage(join(stateDirectory, USAGE), problem);
 }

@@ -43,11 +43,16 @@ export class Inquiry implements TimedQuestion {
   }
 }
 
+/** So many at the front that nobody waits for any more are taken out together. */
+const SWEEP = 64;
+
 /** The deadlines of one lane's questions: all get the same time, so the oldest is due first and one timer does. */
 export class Deadlines {
   readonly #budget: number;
   readonly #onLate: () => void;
   #questions: TimedQuestion[] = [];
+  /** What is before it is done. */
+  #first = 0;
   #timer: NodeJS.Timeout | null = null;
   // A worker that was busy for longer than the budget has answers waiting in its sockets: they are read first.
   readonly #due = (): void => void setImmediate(this.#check);
@@ -61,6 +66,7 @@ export class Deadlines {
   start(question: TimedQuestion, now: number): void {
     question.deadline = now + this.#budget;
     question.watcher = this;
+    this.#sweep();
     this.#questions.push(question);
     this.#timer ??= setTimeout(this.#due, this.#budget);
   }
@@ -68,7 +74,8 @@ export class Deadlines {
   /** One that began elsewhere: its time goes on. */
   adopt(question: TimedQuestion, now: number): void {
     question.watcher = this;
-    const at = this.#questions.findIndex(({ deadline }) => deadline > question.deadline);
+    this.#sweep();
+    const at = this.#questions.findIndex(({ deadline }, index) => index >= this.#first && deadline > question.deadline);
     this.#questions.splice(at < 0 ? this.#questions.length : at, 0, question);
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#arm(now);
@@ -76,8 +83,9 @@ export class Deadlines {
 
   /** Nobody waits any longer. */
   expireAll(): void {
-    const questions = this.#questions;
+    const questions = this.#questions.slice(this.#first);
     this.#questions = [];
+    this.#first = 0;
     for (const question of questions) if (this.#isOurs(question)) question.late();
   }
 
@@ -88,21 +96,29 @@ export class Deadlines {
   #look(): void {
     this.#timer = null;
     const now = performance.now();
-    let first = 0;
-    for (; first < this.#questions.length; first++) {
-      const question = this.#questions[first] as TimedQuestion;
-      if (!this.#isOurs(question)) continue;
+    for (;;) {
+      this.#sweep();
+      const question = this.#questions[this.#first];
       // Timers are exact to a millisecond.
-      if (question.deadline > now + 0.5) break;
+      if (question === undefined || question.deadline > now + 0.5) break;
       question.late();
       this.#onLate();
     }
-    this.#questions.splice(0, first);
     this.#arm(now);
   }
 
+  #sweep(): void {
+    for (let next = this.#questions[this.#first]; next !== undefined; next = this.#questions[this.#first]) {
+      if (this.#isOurs(next)) break;
+      this.#first++;
+    }
+    if (this.#first < SWEEP && this.#first < this.#questions.length) return;
+    this.#questions.splice(0, this.#first);
+    this.#first = 0;
+  }
+
   #arm(now: number): void {
-    const next = this.#questions[0];
+    const next = this.#questions[this.#first];
     this.#timer = next === undefined ? null : setTimeout(this.#due, Math.max(1, next.deadline - now));
   }
 }

@@ -14,8 +14,8 @@ export interface LaneOwner {
   readonly cell: LimitStoreCell;
   /** Asked on every new connection, and of a server that was left alone. */
   readonly probe: string;
-  /** A lane's state is another one. */
-  changed(lane: RedisLane): void;
+  /** A lane's state is another one; null: there are other lanes. */
+  changed(lane: RedisLane | null): void;
   decideHere(attempt: Attempt): void;
   /** The store has not counted it, as far as we know. */
   unheard(attempt: Attempt): void;

@@ -170,6 +170,7 @@ export class RedisLimiter implements Limiter, Closable {
     const { settings, local } = this.#options;
     if (settings.onFailure !== 'local') return;
     if (kind === 'charge') local.charge(limit.share(this.cell.instances, 1), key, cost);
+    if (kind === 'debt') this.#debts.untold(attempt);
     if (kind === 'take' ? attempt.grantedHere : cost > 0) this.#remember(attempt);
   }
 
@@ -236,10 +237,10 @@ export class RedisLimiter implements Limiter, Closable {
     if (count >= cell.instances || now - this.#fewerSince >= LIFE_MS) cell.instances = count;
   }
 
-  #changed(lane: RedisLane): void {
+  #changed(lane: RedisLane | null): void {
     if (this.#closed) return;
-    if (lane.state === 'closed') this.#tick();
-    let state: LimitStoreState = 'closed';
+    if (lane?.state === 'closed') this.#tick();
+    let state: LimitStoreState = this.#routes.isComplete ? 'closed' : 'connecting';
     let failure: string | null = null;
     for (const each of this.#routes.lanes) {
       if (each.state === 'closed') continue;

@@ -8,6 +8,8 @@ import type { RedisServer, RedisSettings } from './settings.ts';
 export interface RedisRoutes {
   /** All that there are. */
   readonly lanes: Iterable<RedisLane>;
+  /** False: there may be others that we do not know yet. */
+  readonly isComplete: boolean;
   /** 0 where all keys are in one place. */
   slotOf(keyName: string): number;
   laneFor(slot: number): RedisLane;
@@ -20,6 +22,7 @@ export interface RedisRoutes {
 /** One server at a time: the one that is configured, the next one when it is away, or whom the sentinels name. */
 export class SingleRoute implements RedisRoutes {
   readonly lanes: readonly RedisLane[];
+  readonly isComplete = true;
   readonly #lane: RedisLane;
 
   constructor(owner: LaneOwner) {

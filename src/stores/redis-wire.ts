@@ -18,7 +18,7 @@ export interface Question {
 /**
  * One connection to one server, and what was asked on it. Not `@redis/client`, which `RedisLine` uses for work in the
  * background, because every worker has one of these and every request may go through it: the library makes a promise, a
- * list and several closures for each command, and takes 28 MB in each worker (docs/decisions).
+ * list and several closures for each command, and takes 28 MB in each worker (docs/decisions/0007).
  */
 export class RedisWire {
   readonly server: RedisServer;

@@ -129,7 +129,7 @@ export class RespReader {
     let at = first;
     let value = 0;
     for (let byte = bytes[at]; byte !== undefined && byte >= ZERO && byte <= NINE; byte = bytes[++at]) {
-      value = value * 10 + byte - ZERO;
+      value = value * 10 + (byte - ZERO);
     }
     if (at - first > MAX_DIGITS) throw new RespViolation('a number with too many digits');
     if (at >= bytes.length) return INCOMPLETE;

@@ -1,13 +1,9 @@
-import { chmodSync, closeSync, openSync, statSync } from 'node:fs';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { damaged, UnfitFile } from './sqlite-failure.ts';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { inTransaction, openDatabase, type Tables } from './sqlite-database.ts';
 
-/** Version of the tables below, kept in `user_version`. */
-const SCHEMA_VERSION = 1;
-/** The main thread waits for no longer: its workers take its silence for a hang after a second. */
-const BUSY_TIMEOUT_MS = 250;
-
-const TABLES = `
+const tables: Tables = {
+  version: 1,
+  sql: `
   CREATE TABLE records (
     collection TEXT NOT NULL,
     id TEXT NOT NULL,
@@ -15,14 +11,8 @@ const TABLES = `
     expires_at INTEGER,
     PRIMARY KEY (collection, id)
   ) STRICT, WITHOUT ROWID;
-  PRAGMA user_version = ${SCHEMA_VERSION};
-`;
-
-/** The file as it is on disk: another one may be put in its place. */
-export function fileIdentity(file: string): string | null {
-  const stats = statSync(file, { throwIfNoEntry: false, bigint: true });
-  return stats === undefined ? null : `${stats.dev}:${stats.ino}`;
-}
+`,
+};
 
 /** An open database file with the statements that records need. Throws what SQLite says. */
 export class SqliteFile {
@@ -36,11 +26,10 @@ export class SqliteFile {
   readonly #version: StatementSync;
 
   constructor(file: string) {
-    createPrivate(file);
-    this.identity = fileIdentity(file);
-    this.#database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS });
+    const { database, identity } = openDatabase(file, tables);
+    this.#database = database;
+    this.identity = identity;
     try {
-      prepare(this.#database, file);
       this.#list = this.#database.prepare('SELECT id, value, expires_at FROM records WHERE collection = ?');
       this.#put = this.#database.prepare(
         'INSERT INTO records (collection, id, value, expires_at) VALUES (?, ?, ?, ?)' +
@@ -68,7 +57,7 @@ export class SqliteFile {
 
   /** What has expired goes on the way. */
   put(collection: string, id: string, value: string, expiresAt: number | null): void {
-    this.#transaction(() => {
+    inTransaction(this.#database, () => {
       this.#purge.run(Date.now());
       this.#put.run(collection, id, value, expiresAt);
     });
@@ -89,43 +78,5 @@ export class SqliteFile {
 
   close(): void {
     this.#database.close();
-  }
-
-  #transaction(work: () => void): void {
-    this.#database.exec('BEGIN IMMEDIATE');
-    try {
-      work();
-      this.#database.exec('COMMIT');
-    } catch (error) {
-      // SQLite may have rolled back by itself, e.g. on a full disk.
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-      throw error;
-    }
-  }
-}
-
-/** SQLite gives its `-wal` and `-shm` the mode of the file itself. */
-function createPrivate(file: string): void {
-  closeSync(openSync(file, 'a', 0o600));
-  if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600);
-}
-
-function prepare(database: DatabaseSync, file: string): void {
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF');
-  const verdict = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
-  if (verdict !== 'ok') throw damaged(file, String(verdict));
-  const version = database.prepare('PRAGMA user_version').get()?.user_version;
-  if (version === 0) {
-    // Another process may be at the same: whoever comes second finds the tables.
-    database.exec('BEGIN IMMEDIATE');
-    try {
-      if (database.prepare('PRAGMA user_version').get()?.user_version === 0) database.exec(TABLES);
-      database.exec('COMMIT');
-    } catch (error) {
-      if (database.isTransaction) database.exec('ROLLBACK');
-      throw error;
-    }
-  } else if (version !== SCHEMA_VERSION) {
-    throw new UnfitFile(`was written by another version of Sluice (${version}): use that one, or move the file away`);
   }
 }

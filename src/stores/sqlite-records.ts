@@ -1,7 +1,8 @@
 import type { Closable } from '../plan/policy.ts';
 import { type Records, RecordsError, type RecordsState, type RecordValue } from '../plan/records.ts';
+import { fileIdentity } from './sqlite-database.ts';
 import { describeFailure, isBusy } from './sqlite-failure.ts';
-import { fileIdentity, SqliteFile } from './sqlite-file.ts';
+import { SqliteFile } from './sqlite-file.ts';
 import { StoreState } from './store-state.ts';
 import { isObject, type StoredRecord, valuesOf } from './stored-record.ts';
 import { Watchers } from './watchers.ts';

@@ -6,10 +6,17 @@ export class StoreState implements RecordsState {
   failure: string | null = null;
   since = Date.now();
   readonly #problem: (message: string) => void;
+  readonly #meanwhile: string;
 
-  constructor(kind: string, problem: (message: string) => void) {
+  /** `meanwhile`: what holds as long as it cannot be used. */
+  constructor(
+    kind: string,
+    problem: (message: string) => void,
+    meanwhile = 'the last known keys and revocations stay in force, changes are refused',
+  ) {
     this.kind = kind;
     this.#problem = problem;
+    this.#meanwhile = meanwhile;
   }
 
   fail(failure: string): void {
@@ -18,7 +25,7 @@ export class StoreState implements RecordsState {
     // Ten reasons in a row are one outage.
     if (!turn) return;
     this.since = Date.now();
-    this.#problem(`${failure}; the last known keys and revocations stay in force, changes are refused`);
+    this.#problem(`${failure}; ${this.#meanwhile}`);
   }
 
   recover(what: string): void {

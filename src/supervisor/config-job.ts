@@ -3,6 +3,7 @@ import type { Problem } from '../base/problem.ts';
 import type { SupervisedDocument } from '../compile/plan-document.ts';
 import type { RouteSeries, UpstreamSeries } from '../observability/metrics.ts';
 import type { ProcessSettings } from './settings.ts';
+import type { PlansInForce } from './usage-view.ts';
 
 /**
  * Reading a configuration in a thread that is thrown away: ten thousand routes take seconds of work and much memory, and
@@ -32,6 +33,7 @@ export interface ConfigAccepted {
   /** The plan, serialised, in parts. */
   readonly parts: readonly SharedArrayBuffer[];
   readonly series: KnownSeries;
+  readonly plans: PlansInForce;
   /** Background work that it asks of the main thread. */
   readonly supervised: readonly SupervisedDocument[];
   /** Of everything that the plan is made of. */

@@ -11,17 +11,19 @@ import { registry } from '../policies/registry.ts';
 import { readCodeFiles } from './code-files.ts';
 import type { ConfigJob, ConfigResult } from './config-job.ts';
 import { processSettings } from './settings.ts';
+import { plansInForce } from './usage-view.ts';
 
 /** Composition root of the thread that reads one configuration and is then thrown away. */
 async function perform({ files, env, series: known, version, color }: ConfigJob): Promise<ConfigResult> {
   const loaded = await loadConfig([...files], { env });
-  const { document, supervised, stores, process, problems, dataFiles, codeFiles } = await checkConfig(loaded, {
+  const checked = await checkConfig(loaded, {
     registry,
   });
+  const { document, supervised, stores, process, problems, dataFiles, codeFiles } = checked;
   const code = await readCodeFiles(codeFiles);
   const common = {
     problems,
-    rendered: renderProblems(problems, loaded.sources, { color }),
+    rendered: renderProblems(problems, checked.sources, { color }),
     watched: [...new Set([...loaded.watched, ...dataFiles, ...code.files])],
     watchedPatterns: loaded.watchedPatterns,
   };
@@ -34,6 +36,7 @@ async function perform({ files, env, series: known, version, color }: ConfigJob)
     listen: document.listeners.map(({ address }) => address),
     parts: partsOf({ ...assigned.document, version }),
     series: assigned.series,
+    plans: plansInForce(document),
     supervised,
     hash: hashOf({ ...assigned.document, version: 0 }, { settings, supervised }),
     codeHash: code.hash,

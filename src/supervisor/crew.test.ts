@@ -3,6 +3,7 @@ import { afterEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LimitMemory } from '../shared-memory/limit-segments.ts';
 import { MetricsView } from '../shared-memory/metrics-view.ts';
+import { UsageMemory } from '../shared-memory/usage-segments.ts';
 import { Crew, type CrewSettings } from './crew.ts';
 import { FeedHub } from './feed-hub.ts';
 import type { PlanParcel } from './messages.ts';
@@ -43,6 +44,7 @@ describe('crew', () => {
           () => undefined,
         ),
         limits: new LimitMemory(8, [1, 2]),
+        usage: new UsageMemory([1, 2], { calendar: 8, rolling: 8 }),
         series: () => ({ routes: 1, upstreams: 1 }),
         stuck: () => assert.fail('no thread should be stuck'),
       },

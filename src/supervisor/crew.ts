@@ -1,4 +1,5 @@
 import type { LimitMemory } from '../shared-memory/limit-segments.ts';
+import type { UsageMemory } from '../shared-memory/usage-segments.ts';
 import { CellPool } from './cells.ts';
 import { Exclusive } from './exclusive.ts';
 import type { FeedHub } from './feed-hub.ts';
@@ -29,6 +30,7 @@ export interface CrewOptions {
   readonly feeds: FeedHub;
   /** What all of them share for limits. */
   readonly limits: LimitMemory;
+  readonly usage: UsageMemory;
   /** How many series are in use, for clearing gauges. */
   series(): { routes: number; upstreams: number };
   /** A thread that cannot be ended: only the end of the process frees what it holds. */
@@ -192,6 +194,7 @@ export class Crew {
       id: this.#nextId++,
       ...cells,
       limits: this.#options.limits.segments,
+      usage: this.#options.usage.segments,
       ticketKeys: this.#ticketKeys,
       draining: this.#draining,
       ownsUnixSockets,
@@ -209,6 +212,7 @@ export class Crew {
       const series = this.#options.series();
       this.cells.giveBack(cells, series.routes, series.upstreams);
       this.#options.limits.release(worker.id);
+      this.#options.usage.release(worker.id);
       if (!worker.leaving) this.#replace(worker, end);
     });
     return worker;

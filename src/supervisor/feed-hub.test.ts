@@ -90,6 +90,24 @@ describe('feeds', () => {
     assert.equal(reader.feeds.find<number>('two', 'keys').get('a'), 2);
   });
 
+  test('whoever still has a feed that ended hears what is published later, and nothing of before', () => {
+    const reader = new Reader();
+    const { hub } = scene([reader]);
+    const feed = reader.feeds.find<number>('entry', 'keys');
+    hub.publisher<number>('entry', 'keys', null).replace([['a', 1]]);
+    hub.close('entry');
+    assert.equal(feed.get('a'), 1, 'what is under way goes on');
+    const again = hub.publisher<number>('entry', 'keys', null);
+    assert.equal(reader.feeds.find('entry', 'keys'), feed);
+    assert.deepEqual([feed.version, feed.get('a')], [0, undefined]);
+    again.replace([['b', 2]]);
+    assert.deepEqual([...feed.entries()], [['b', 2]]);
+    assert.equal(feed.version, 2, 'what was derived from the first publication is stale');
+    hub.close('entry');
+    hub.publisher<number>('entry', 'keys', null).replace([]);
+    assert.equal(feed.version, 3);
+  });
+
   test('a question is answered after what was found has arrived, and asked once at a time', async () => {
     const reader = new Reader();
     const { hub } = scene([reader]);

@@ -1,6 +1,7 @@
 import type { FeedNews, FeedQuestion } from '../compile/feeds.ts';
 import type { GaugeSegments } from '../shared-memory/gauges.ts';
 import type { LimitSegments } from '../shared-memory/limit-segments.ts';
+import type { UsageSegments } from '../shared-memory/usage-segments.ts';
 
 /** What the supervisor and a worker tell each other. Everything that is counted or measured goes by shared memory. */
 export interface WorkerBoot {
@@ -9,6 +10,7 @@ export interface WorkerBoot {
   readonly metrics: SharedArrayBuffer;
   readonly gauges: GaugeSegments;
   readonly limits: LimitSegments;
+  readonly usage: UsageSegments;
   readonly ticketKeys: Uint8Array;
   readonly draining: boolean;
   /** A Unix socket cannot be shared, so one worker has it. */

@@ -6,6 +6,7 @@ import type { RecentTraffic, RouteRate, UpstreamRate } from './recent.ts';
 import type { ReloadReason } from './reloader.ts';
 import type { SupervisionReport } from './supervision.ts';
 import type { Supervisor } from './supervisor.ts';
+import type { UsageState } from './usage.ts';
 
 /** What `sluice status --json` prints and the admin API answers: a stable shape. */
 export interface Status {
@@ -31,6 +32,8 @@ export interface Status {
   readonly supervision: readonly SupervisionReport[];
   /** Where keys and revocations are kept. */
   readonly records: RecordsState | null;
+  /** What is kept of quotas. */
+  readonly usage: UsageState | null;
   /** What limits have decided since the start. */
   readonly limits: LimitsReading;
   /** Of the last seconds: `window`. */
@@ -87,6 +90,7 @@ export function readStatus(
     replaced: replaced(supervisor),
     supervision: supervisor.background?.supervision.report() ?? [],
     records: supervisor.background?.records.state ?? null,
+    usage: supervisor.background?.usage.state ?? null,
     limits: supervisor.limits.read(supervisor.view()),
     window: traffic.seconds,
     routes: traffic.routes,

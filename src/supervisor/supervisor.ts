@@ -5,8 +5,9 @@ import { type Watcher, watchFiles } from '../config/watch.ts';
 import type { Registry } from '../plan/registry.ts';
 import { LimitMemory } from '../shared-memory/limit-segments.ts';
 import { MetricsView } from '../shared-memory/metrics-view.ts';
+import { UsageMemory } from '../shared-memory/usage-segments.ts';
 import { AdminAddress, type AdminFace } from './admin-address.ts';
-import { Background, type OpenRecords } from './background.ts';
+import { Background, type OpenRecords, type OpenUsage } from './background.ts';
 import type { ConfigAccepted, ConfigResult, KnownSeries } from './config-job.ts';
 import { Crew, type CrewSettings } from './crew.ts';
 import { FeedHub } from './feed-hub.ts';
@@ -32,6 +33,8 @@ export interface SupervisorOptions {
   readonly registry: Registry;
   /** Where API keys and revocations are kept. */
   openRecords: OpenRecords;
+  /** Where it is kept what callers used of their quotas. */
+  openUsage: OpenUsage;
   readonly admin: AdminFace;
   /** The process has nothing left to do. */
   ended(code: number): void;
@@ -49,6 +52,7 @@ export class Supervisor {
   readonly startedAt = Date.now();
   readonly crew: Crew;
   readonly limits: LimitMemory;
+  readonly usage: UsageMemory;
   readonly state: StateDirectory;
   /** Null before the start. */
   background: Background | null = null;
@@ -84,13 +88,16 @@ export class Supervisor {
       (message) => this.#log.warn('supervision', message),
     );
     // Random, so that nobody outside can aim keys at one place.
-    const seed = randomBytes(8);
-    this.limits = new LimitMemory(config.settings.stores.local.buckets, [seed.readInt32LE(0), seed.readInt32LE(4)]);
+    const random = randomBytes(8);
+    const seed = [random.readInt32LE(0), random.readInt32LE(4)] as const;
+    this.limits = new LimitMemory(config.settings.stores.local.buckets, seed);
+    this.usage = new UsageMemory(seed);
     this.crew = new Crew(
       {
         script: options.workerScript,
         feeds: this.#feeds,
         limits: this.limits,
+        usage: this.usage,
         env: () => this.state.workerEnv(process.env),
         log: options.log,
         ticketKeys: this.#ticketKeys.current,
@@ -199,6 +206,8 @@ export class Supervisor {
       await change.settled(FIRST_ATTEMPT_MS);
       // The store answers or fails within its own patience; no request may be taken in between.
       await background.revocations.settled;
+      await background.usage.prepare(this.#config.plans);
+      background.usage.adopt(this.#config.plans);
       first = await this.#admin.start(settings.admin, this.#options.takeOver, this.token);
       await this.crew.start({ version: 1, parts: this.#config.parts });
     } catch (error) {
@@ -217,6 +226,8 @@ export class Supervisor {
       registry: this.#options.registry,
       feeds: this.#feeds,
       records: this.#options.openRecords,
+      usage: this.#options.openUsage,
+      usageMemory: this.usage,
       settings,
       stateDirectory: this.state.isUsable ? this.state.path : null,
       keyDirectory: () => KeyDirectory.of(this.#config.supervised),
@@ -282,6 +293,7 @@ export class Supervisor {
       const background = this.background?.supervision.change(next.supervised);
       try {
         await background?.settled(FIRST_ATTEMPT_MS);
+        await this.background?.usage.prepare(next.plans);
         const admin = await this.#admin.prepare(next.settings.admin);
         const fresh = next.codeHash !== before.codeHash;
         await this.crew.change({ version, parts: next.parts }, crewSettings(next.settings), fresh).catch((error) => {
@@ -294,6 +306,7 @@ export class Supervisor {
         throw error;
       }
       background?.commit();
+      this.background?.usage.adopt(next.plans);
     } catch (error) {
       return refuse(wordsForPrepareFailure(error));
     }

@@ -151,6 +151,27 @@ describe('API keys', () => {
     assert.equal(await ask(gateway, 'the-key-of-initech-in-a-file'), '401 credential_invalid');
   });
 
+  it('are the current ones after two reloads, though a request still holds on to the first configuration', async () => {
+    await using upstream = await startUpstream((request, response) => {
+      response.writeHead(200);
+      if (request.url === '/orders?stays') response.write('and stays');
+      else response.end();
+    });
+    await using gateway = await startGateway(configuration(upstream), { files });
+    const { id, key } = await create(gateway, { consumer: 'acme' });
+    await untilAll(gateway, key, '200');
+    const leaving = new AbortController();
+    const headers = { 'x-api-key': key };
+    assert.equal((await fetch(`${gateway.url}/orders?stays`, { headers, signal: leaving.signal })).status, 200);
+    for (const text of ['another-key-of-acme\n', files['keys/acme']]) {
+      gateway.writeFile('keys/acme', text);
+      await untilAll(gateway, text.trim(), '200');
+    }
+    await gateway.admin('POST', `/keys/${id}/revoke`);
+    await untilAll(gateway, key, '401 credential_revoked');
+    leaving.abort();
+  });
+
   it('go with their consumer, and come back with it', async () => {
     await using upstream = await startUpstream();
     const consumers = '  hooli: {}\n';

@@ -13,6 +13,7 @@ import { Server } from '../../src/runtime/server.ts';
 import { WorkerCell } from '../../src/shared-memory/metrics.ts';
 import { freePort, until } from '../harness.ts';
 import { makeAuthority } from '../support/certificates.ts';
+import { testGauges } from '../support/gauges.ts';
 import { handListener, handPlan } from '../support/plan.ts';
 import { answering, connectRaw, OK, RawPeer, readRequests } from '../support/raw.ts';
 import { type Runtime, startRuntime } from '../support/runtime.ts';
@@ -170,6 +171,7 @@ describe('the file of a listener', () => {
     const server = new Server({
       cell: new WorkerCell(),
       state,
+      gauges: testGauges(),
       log: () => undefined,
       ticketKeys: null,
       ownsUnixSockets: false,

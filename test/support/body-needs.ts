@@ -14,9 +14,7 @@ export const doubling: BodyNeed = {
   stream: (_exchange, next) => ({
     data(chunk) {
       const bytes = Buffer.from([...chunk.bytes.subarray(chunk.start, chunk.end)].flatMap((byte) => [byte, byte]));
-      const out = new Chunk(bytes);
-      out.end = out.payload = bytes.length;
-      return next.data(out);
+      return next.data(Chunk.whole(bytes, false));
     },
     end: (trailers) => next.end(trailers),
     abort: (error) => next.abort(error),

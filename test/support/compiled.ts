@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { HeaderBlock } from '../../src/base/headers.ts';
 import { type CheckedConfig, checkConfig } from '../../src/compile/check.ts';
 import { noFeeds } from '../../src/compile/feeds.ts';
+import { idleUsage } from '../../src/compile/idle-limits.ts';
 import type { OpenIdentifier } from '../../src/compile/open-identifier.ts';
 import { PlanBuilder, type PlanPorts } from '../../src/compile/plan-builder.ts';
 import { type AuthEntryDocument, planParts } from '../../src/compile/plan-document.ts';
@@ -82,6 +83,7 @@ export function testPorts(overrides: Partial<PlanPorts> = {}): TestPorts {
     feeds: noFeeds,
     limiter: new TestLimiter(),
     limitCounts: new TestLimitCounts(),
+    usage: idleUsage,
     gate: () => openGate,
     overload: () => neverOverloaded,
     policy: () => {

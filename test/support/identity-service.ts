@@ -42,7 +42,8 @@ export async function openEntry(
     identifier,
     async identify(exchange) {
       const found = await identifier.identify(exchange);
-      if (found !== undefined) identifier.conceal?.(exchange);
+      exchange.identity = found === undefined || found instanceof Reply ? null : found;
+      identifier.conceal?.(exchange);
       return found;
     },
     async [Symbol.asyncDispose]() {

@@ -2,14 +2,17 @@ import assert from 'node:assert/strict';
 import type { GatewayError } from '../../src/base/gateway-error.ts';
 import { fieldName, HeaderBlock } from '../../src/base/headers.ts';
 import type { Problem } from '../../src/base/problem.ts';
+import { idleUsage } from '../../src/compile/idle-limits.ts';
 import { neverOverloaded, type Overload, openGate } from '../../src/plan/admission.ts';
 import { ResponseHead } from '../../src/plan/call.ts';
 import { compileCondition, neverHolds } from '../../src/plan/condition.ts';
 import type { Exchange, Slot } from '../../src/plan/exchange.ts';
 import type { CredentialNames } from '../../src/plan/identifier.ts';
+import type { Plans } from '../../src/plan/plans.ts';
 import type { CompileEnv, Hooks, Placement, PolicyModule, RouteFacts } from '../../src/plan/policy.ts';
 import { Reply } from '../../src/plan/reply.ts';
 import { compileTemplate, Template } from '../../src/plan/template.ts';
+import type { UsageCounter } from '../../src/plan/usage.ts';
 import { route as anyRoute } from './exchange.ts';
 import { TestFeeds } from './feeds.ts';
 import { TestLimitCounts, TestLimiter } from './limiter.ts';
@@ -39,11 +42,20 @@ function remedyOf(issue: object): string | undefined {
   return params?.remedy;
 }
 
+/** Of somebody who may use everything. */
+const onePlan: Plans = {
+  rules: new Map([['any', { name: 'any', by: 'caller', rate: null, quotas: [], warnAt: null, report: false }]]),
+  defaults: new Map(),
+};
+
 /** What a policy is given beside its options, where a test looks at it. */
 export interface Around {
   readonly limiter?: TestLimiter;
   readonly limitCounts?: TestLimitCounts;
+  readonly plans?: Plans;
+  readonly usage?: UsageCounter;
   readonly overload?: Overload;
+  readonly gate?: CompileEnv['gate'];
   readonly placement?: Partial<Placement>;
 }
 
@@ -90,10 +102,12 @@ export function compilePolicy(
     feed: (name) => feeds.find(name),
     credentials,
     identifier: () => null,
-    gate: () => openGate,
+    gate: around.gate ?? (() => openGate),
     overload: around.overload ?? neverOverloaded,
     limiter: around.limiter ?? new TestLimiter(),
     limitCounts: around.limitCounts ?? new TestLimitCounts(),
+    plans: around.plans ?? onePlan,
+    usage: around.usage ?? idleUsage,
     log: { write: (line) => lines.push(line) },
     logTo(file) {
       const written = files.get(file) ?? [];
@@ -106,7 +120,7 @@ export function compilePolicy(
     scopeOf: () => 'defaults',
     isOwn: () => true,
     isPublic: false,
-    setting: () => undefined,
+    setting: (name) => (name === 'auth' ? ['customer'] : undefined),
     ...around.placement,
   };
   const placed = policy.place === undefined ? parsed : policy.place(parsed, placement);

@@ -2,8 +2,10 @@ import type { ConnectionLimits, ListenerPlan, Plan, Route } from '../../src/plan
 import type { UpstreamOptions } from '../../src/plan/upstream.ts';
 import { UpstreamPool } from '../../src/runtime/pool.ts';
 import { Server, type ServerState } from '../../src/runtime/server.ts';
+import type { GaugeTable } from '../../src/shared-memory/gauges.ts';
 import { WorkerCell } from '../../src/shared-memory/metrics.ts';
 import { freePort } from '../harness.ts';
+import { testGauges } from './gauges.ts';
 import { handPlan, handRoute, handUpstream } from './plan.ts';
 
 /** A gateway's data plane inside the test's own process: real sockets, no configuration, no supervisor, no workers. */
@@ -40,6 +42,8 @@ export interface RuntimeOptions extends PlanOptions {
   /** For every upstream. */
   readonly upstreamOptions?: Partial<UpstreamOptions>;
   readonly ticketKeys?: Buffer;
+  /** Of a process with several of these. */
+  readonly gauges?: GaugeTable;
   /** Instead of a port of 127.0.0.1, such as `unix:/path`. */
   readonly address?: string;
 }
@@ -65,6 +69,7 @@ export async function startRuntime(options: RuntimeOptions = {}): Promise<Runtim
   const server = new Server({
     cell,
     state,
+    gauges: options.gauges ?? testGauges(),
     log: (line) => {
       log.push(line);
     },

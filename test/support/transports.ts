@@ -57,13 +57,6 @@ export async function open(link: Link, raw: boolean): Promise<Opened> {
   return { transport: openTransport(ours, owner, raw), owner, peer };
 }
 
-export function chunkOf(bytes: Buffer, stable: boolean): Chunk {
-  const chunk = new Chunk(bytes);
-  chunk.end = chunk.payload = bytes.length;
-  chunk.stable = stable;
-  return chunk;
-}
-
 export function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
@@ -88,7 +81,7 @@ export function pump({ transport, owner }: Opened, bytes: Buffer, piece: number,
     while (at < bytes.length) {
       const next = bytes.subarray(at, Math.min(at + piece, bytes.length));
       at += next.length;
-      if (!transport.writeChunk(chunkOf(next, stable))) return;
+      if (!transport.writeChunk(Chunk.whole(next, stable))) return;
     }
   };
   enterTurn();

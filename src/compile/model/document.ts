@@ -3,7 +3,7 @@ import { listOf, mapOf } from '../../plan/fields.ts';
 import type { PolicyModule } from '../../plan/policy.ts';
 import type { Registry } from '../../plan/registry.ts';
 import { type AuthEntryValue, authSchema, type ConsumerValue, consumersSchema } from './auth.ts';
-import { laterDocumentShape } from './later-fields.ts';
+import { type PlanValue, plansSchema } from './plans.ts';
 import { type ProcessValue, processShape } from './process.ts';
 import { type MatchValue, matchShape, routeShape, settingShape, type TargetValue } from './route.ts';
 import { type StoresValue, storesSchema } from './stores.ts';
@@ -35,7 +35,7 @@ export interface DocumentValue extends ProcessValue {
   stores?: StoresValue;
   upstreams?: Record<string, UpstreamValue>;
   auth?: Record<string, AuthEntryValue>;
-  plans?: Record<string, unknown>;
+  plans?: Record<string, PlanValue>;
   consumers?: Record<string, ConsumerValue>;
   presets?: Record<string, Settings>;
   policies?: string[];
@@ -84,7 +84,7 @@ export function documentSchema(
       .optional()
       .describe('Ways to know who calls, by name; once it exists, every route names one or says `public`.'),
     consumers: consumersSchema.optional().describe('Callers that are known by name.'),
-    ...laterDocumentShape,
+    plans: plansSchema.optional().describe('What callers may use, by name: consumers and entries of `auth` name one.'),
     presets: mapOf(settings).optional().describe('Settings that routes `use`, by name.'),
     policies: listOf(z.string().min(1)).optional().describe('Files of your own policies.'),
     defaults: settings.optional().describe('Settings of every route; nearer ones win.'),

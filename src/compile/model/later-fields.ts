@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, duration, listOf, mapOf, percent, rate } from '../../plan/fields.ts';
+import { count, duration, listOf, mapOf, percent } from '../../plan/fields.ts';
 
 /**
  * Shapes of what the configuration may say already and the gateway cannot do yet. `../later.ts` says what `check` and
@@ -43,20 +43,6 @@ export const laterUpstreamShape = {
   breaker: breaker.optional().describe('Stop calling a failing service for a while.'),
   balance: balance.optional().describe('How calls are spread over the targets.'),
   health: health.optional().describe('Ask the targets whether they are well.'),
-  concurrency: z
-    .union([count(1), z.looseObject({})])
-    .optional()
-    .describe('Calls in flight.'),
-};
-
-const plan = z.looseObject({
-  rate: rate().optional(),
-  burst: count(1).optional(),
-  quota: rate().optional(),
-});
-
-export const laterDocumentShape = {
-  plans: mapOf(plan).optional().describe('What callers may use.'),
 };
 
 const cache = z.looseObject({
@@ -76,14 +62,6 @@ const fallback = listOf(
 
 /** Settings that routes inherit. */
 export const laterSettingShape = {
-  concurrency: z
-    .union([z.literal(false), count(1), z.looseObject({})])
-    .optional()
-    .describe('Requests in flight.'),
-  priority: z
-    .union([z.string(), z.looseObject({})])
-    .optional()
-    .describe('What goes first under overload.'),
   cache: z
     .union([z.literal(false), cache])
     .optional()

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { count, duration, listOf, network, percent, secret, size } from '../../plan/fields.ts';
+import { count, duration, listOf, network, percent, privateKey, size } from '../../plan/fields.ts';
 import { socketAddress } from './address.ts';
 
 /** The parts of the document that speak of the process, its listeners and its connections. */
 
 const certificate = z.strictObject({
   certificate: z.string().min(1).describe('Path of a PEM file with the certificate chain, or the PEM text itself.'),
-  key: secret().describe('Path of a PEM file with the private key, or the PEM text itself.'),
+  key: privateKey().describe('Path of a PEM file with the private key, or the PEM text itself.'),
   hosts: listOf(z.string().min(1)).optional().describe('Server names it is for; those in the certificate otherwise.'),
 });
 

@@ -59,7 +59,7 @@ export function parseRedisUrl(text: string): Parsed<RedisUrl> {
 }
 
 export function redisUrl() {
-  const meta: FieldMeta = { expects: 'a URL such as `redis://127.0.0.1:6379`', secret: true };
+  const meta: FieldMeta = { expects: 'a URL such as `redis://127.0.0.1:6379`', secret: (text) => text.includes('@') };
   return z
     .string()
     .meta({ ...meta, examples: ['redis://127.0.0.1:6379', 'rediss://redis.example:6380/2'] })

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { errors } from '../../base/gateway-error.ts';
 import { suggest } from '../../base/suggest.ts';
-import { count, duration, headerName, listOf, mapOf, network } from '../../plan/fields.ts';
+import { count, duration, headerName, listOf, mapOf, network, regex } from '../../plan/fields.ts';
 import { nameProblem } from '../../plan/header-edits.ts';
-import { parseWholeRegex } from '../../semantics/path-pattern.ts';
 import { composeSchema, laterSettingShape } from './later-fields.ts';
 
 /** The parts of the document that speak of routes: targets, conditions, and the settings that are no policies. */
@@ -58,12 +57,7 @@ const to = z.union([
   z.record(z.string().min(1), count(0, 1_000_000)).describe('Upstreams by name, each with its weight.'),
 ]);
 
-const pattern = z.strictObject({
-  regex: z.string().superRefine((source, context) => {
-    const parsed = parseWholeRegex(source);
-    if (!parsed.ok) context.addIssue({ code: 'custom', message: parsed.message, params: { remedy: parsed.remedy } });
-  }),
-});
+const pattern = z.strictObject({ regex: regex() });
 
 const text = z.union([z.string(), z.number()]).transform(String);
 const matcher = z

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, duration, listOf, mapOf, secret, size } from '../../plan/fields.ts';
+import { count, duration, listOf, mapOf, privateKey, size } from '../../plan/fields.ts';
 import type { PolicyModule } from '../../plan/policy.ts';
 import { upstreamUrl } from './address.ts';
 import { laterUpstreamShape } from './later-fields.ts';
@@ -38,7 +38,7 @@ export const clientTls = z.strictObject({
   verify: z.boolean().default(true).describe('Check the certificate of the service.'),
   ca: z.string().min(1).optional().describe('Path or PEM text of the authorities to trust instead of the system’s.'),
   certificate: z.string().min(1).optional().describe('Path or PEM text of the certificate to show to the service.'),
-  key: secret().optional().describe('Path or PEM text of its private key.'),
+  key: privateKey().optional().describe('Path or PEM text of its private key.'),
   serverName: z.string().min(1).optional().describe('Name that is sent and verified instead of the host of the URL.'),
 });
 
@@ -65,7 +65,9 @@ const settings = {
 /** With the settings that upstream policies bring. */
 export function upstreamsSchema(policies: readonly PolicyModule[]) {
   const policyShape: Record<string, z.ZodType> = {};
-  for (const { name, schema, summary } of policies) policyShape[name] = schema.optional().describe(summary);
+  for (const { name, setting = name, schema, summary } of policies) {
+    policyShape[setting] = schema.optional().describe(summary);
+  }
   const upstream = z.union([
     upstreamUrl(),
     z.strictObject({

@@ -3,7 +3,6 @@ import { HEADER_NAME, headerName, orTrue } from '../../plan/fields.ts';
 import { type Consumer, defineIdentifier, type OptionProblem } from '../../plan/identifier.ts';
 import { parseKey } from '../../semantics/api-key.ts';
 import { KeyIdentifier } from './key-identifier.ts';
-import { AuthorizationPlace, HeaderPlace, type KeyPlace, QueryPlace } from './key-place.ts';
 import { KeyPublisher, publishConfiguredKeys } from './key-publisher.ts';
 
 const DEFAULT_HEADER = 'x-api-key';
@@ -41,8 +40,6 @@ const options = z
     }
   });
 
-type Options = z.output<typeof options>;
-
 export const apiKey = defineIdentifier({
   name: 'apiKey',
   summary:
@@ -58,8 +55,8 @@ export const apiKey = defineIdentifier({
       ? { headers: [header ?? DEFAULT_HEADER], parameters: [] }
       : { headers: [], parameters: [query.toLowerCase()] },
   check: (_options, consumers) => configuredKeyProblems(consumers),
-  compile: ({ scheme = null, keep, store, ...place }, env) =>
-    new KeyIdentifier(placeOf(place, scheme), { scheme, keep, store }, env),
+  compile: ({ header = DEFAULT_HEADER, scheme, query, keep, store }, env) =>
+    new KeyIdentifier(query === undefined ? { header, scheme } : { query }, { keep, store }, env),
   supervise({ store }, env) {
     publishConfiguredKeys(env);
     return store ? new KeyPublisher(env) : { close: () => undefined };
@@ -86,10 +83,4 @@ function configuredKeyProblems(consumers: ReadonlyMap<string, Consumer>): Option
     }
   }
   return problems;
-}
-
-function placeOf({ header, query }: Pick<Options, 'header' | 'query'>, scheme: string | null): KeyPlace {
-  if (query !== undefined) return new QueryPlace(query);
-  if (scheme !== null) return new AuthorizationPlace(scheme);
-  return new HeaderPlace(header ?? DEFAULT_HEADER);
 }

@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import { type ExchangeFacts, exchangeOf } from '../../../test/support/exchange.ts';
 import { fieldValue } from '../../../test/support/policy.ts';
 import { errors } from '../../base/gateway-error.ts';
-import { BearerAnswers, type BearerOptions, BearerPlace } from './bearer.ts';
+import { type BearerOptions, bearerAnswers, bearerPlace } from './bearer.ts';
 
 function find(options: Partial<BearerOptions>, facts: ExchangeFacts): string | null | undefined {
-  return new BearerPlace({ keep: false, ...options }).find(exchangeOf(facts));
+  return bearerPlace({ keep: false, ...options }).find(exchangeOf(facts));
 }
 
 function headers(...fields: [string, string][]): ExchangeFacts {
@@ -20,7 +20,10 @@ test('a token stands behind its scheme', () => {
   assert.equal(found('Bearer a b'), 'a b', 'to be refused as a token, and not to be cut');
   assert.equal(found('Bearer'), '');
   assert.equal(found('Bearer '), '');
-  for (const other of ['Basic abc', 'Bearers abc', 'Bear', 'Bearer\tabc', 'Bearer,abc', 'abc', '']) {
+  for (const odd of ['Bearer\tabc', 'Bearer,abc', 'Bearer=abc', 'Bearer\xa0abc']) {
+    assert.equal(found(odd), odd.slice(6), 'to be refused, since the service might take it for a token');
+  }
+  for (const other of ['Basic abc', 'Bearers abc', 'Bear', 'abc', '']) {
     assert.equal(found(other), undefined, other);
   }
   assert.equal(find({}, {}), undefined);
@@ -48,6 +51,8 @@ test('of two tokens none counts', () => {
   assert.equal(find({ cookie: 'session' }, headers(['cookie', 'session=a; session=b'])), null);
   assert.equal(find({ cookie: 'session' }, headers(['cookie', 'session=a'], ['cookie', 'session=b'])), null);
   assert.equal(find({ query: 'token' }, { target: '/?token=a&t%6Fken=a' }), null);
+  assert.equal(find({ query: 'token' }, { target: '/?token&token=a' }), null, 'nor where the first is empty');
+  assert.equal(find({ cookie: 'session' }, headers(['cookie', 'session=; session=b'])), null);
 });
 
 test('several places of one entry', () => {
@@ -70,7 +75,7 @@ test('several places of one entry', () => {
 });
 
 test('entries that look at the same place first say so', () => {
-  const name = (options: Partial<BearerOptions>) => new BearerPlace({ keep: false, ...options }).name;
+  const name = (options: Partial<BearerOptions>) => bearerPlace({ keep: false, ...options }).name;
   assert.equal(name({}), 'bearer authorization');
   assert.equal(name({ header: 'authorization', query: 'access_token' }), 'bearer authorization');
   assert.equal(name({ header: 'x-token' }), 'header x-token');
@@ -79,7 +84,7 @@ test('entries that look at the same place first say so', () => {
 });
 
 test('a token is concealed, and nothing else', () => {
-  const place = new BearerPlace({ keep: false, header: 'authorization', cookie: 'session', query: 'token' });
+  const place = bearerPlace({ keep: false, header: 'authorization', cookie: 'session', query: 'token' });
   const exchange = exchangeOf({
     target: '/?a=b&token=x&c&t%6fken=y',
     headers: [
@@ -104,8 +109,20 @@ test('a token is concealed, and nothing else', () => {
   assert.equal(lone.headers.serialize(), '');
 });
 
+test('nor does another spelling of its header reach the service', () => {
+  const exchange = exchangeOf({
+    headers: [
+      ['X_Token', 'x'],
+      ['x.token', 'y'],
+      ['x-tokens', 'z'],
+    ],
+  });
+  bearerPlace({ keep: false, header: 'x-token' }).conceal(exchange);
+  assert.equal(exchange.headers.serialize(), 'x-tokens: z\r\n');
+});
+
 test('what callers hear (RFC 6750, 3)', () => {
-  const answers = new BearerAnswers({ keep: false }, 'customer');
+  const answers = bearerAnswers({ keep: false }, 'customer');
   assert.equal(answers.challenge, 'Bearer realm="customer"');
   const invalid = answers.invalid(errors.tokenExpired);
   assert.equal(invalid.status, 401);
@@ -114,10 +131,12 @@ test('what callers hear (RFC 6750, 3)', () => {
   const several = answers.several();
   assert.equal(several.status, 400);
   assert.equal(fieldValue(several.headers, 'www-authenticate'), 'Bearer realm="customer", error="invalid_request"');
-  const unavailable = answers.unavailable(5);
-  assert.equal(unavailable.status, 503);
-  assert.equal(fieldValue(unavailable.headers, 'retry-after'), '5');
-  assert.equal(fieldValue(unavailable.headers, 'www-authenticate'), null);
-  assert.equal(new BearerAnswers({ keep: false, realm: 'shop' }, 'x').challenge, 'Bearer realm="shop"');
-  assert.equal(new BearerAnswers({ keep: false }, 'a"b\\c\r\né').challenge, 'Bearer realm="abc"');
+  const beyond = answers.outOfScope('a b');
+  assert.equal(beyond.status, 403);
+  assert.equal(
+    fieldValue(beyond.headers, 'www-authenticate'),
+    'Bearer realm="customer", error="insufficient_scope", scope="a b"',
+  );
+  assert.equal(bearerAnswers({ keep: false, realm: 'shop' }, 'x').challenge, 'Bearer realm="shop"');
+  assert.equal(bearerAnswers({ keep: false }, 'a"b\\c\r\né').challenge, 'Bearer realm="abc"');
 });

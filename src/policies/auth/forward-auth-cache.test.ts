@@ -8,6 +8,7 @@ import {
   always,
   bearer,
   byToken,
+  identityIn,
   linesOf,
   openEntry,
   replyIn,
@@ -34,7 +35,8 @@ describe('remembered answers', () => {
     const exchange = exchangeOf(bearer('alice'));
     const found = entry.identifier.identify(exchange);
     assert.ok(!(found instanceof Promise));
-    assert.equal(verdict(found), 'alice');
+    exchange.identity = identityIn(found);
+    assert.equal(exchange.identity.id, 'alice');
     entry.identifier.conceal?.(exchange);
     assert.deepEqual(linesOf(exchange), ['x-auth-user: alice']);
     assert.equal(entry.service.requests.length, 1);

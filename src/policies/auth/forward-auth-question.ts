@@ -1,10 +1,11 @@
 import { type FieldName, fieldName, HeaderBlock } from '../../base/headers.ts';
+import { LookAlikes } from '../../base/look-alikes.ts';
 import type { Exchange } from '../../plan/exchange.ts';
 import { cookieField, splitCookies } from '../../semantics/cookie.ts';
+import { concealCookies } from './credential-place.ts';
 import type { ForwardAuthOptions, RequestFact } from './forward-auth-options.ts';
 import { verdictKey } from './verdict-cache.ts';
 
-const authorization = fieldName('authorization');
 const cookie = fieldName('cookie');
 const forwardedMethod = fieldName('x-forwarded-method');
 const forwardedProto = fieldName('x-forwarded-proto');
@@ -18,9 +19,11 @@ export class ForwardAuthQuestion {
   readonly #fields: readonly FieldName[];
   readonly #cookies: ReadonlySet<string> | null;
   readonly #facts: readonly RequestFact[];
-  /** Credentials that no answer takes the place of, and those that one does. */
-  readonly #concealed: readonly FieldName[];
-  readonly #replaced: readonly FieldName[];
+  /** Credentials that no answer takes the place of, and those that one does, however they are spelled. */
+  readonly #concealed: LookAlikes;
+  readonly #replaced: LookAlikes;
+  /** Single cookies among the credentials that no answer takes the place of. */
+  readonly #concealedCookies: ReadonlySet<string> | null;
 
   constructor(options: ForwardAuthOptions) {
     const { credentials, headers, cookies, cache, copy } = options;
@@ -28,8 +31,11 @@ export class ForwardAuthQuestion {
     this.#fields = [...new Set([...credentials, ...headers])].map(fieldName);
     this.#cookies = cookies === undefined ? null : new Set(cookies);
     this.#facts = cache?.key ?? [];
-    this.#concealed = credentials.filter((name) => !copy.includes(name)).map(fieldName);
-    this.#replaced = credentials.filter((name) => copy.includes(name)).map(fieldName);
+    const concealed = credentials.filter((name) => !copy.includes(name));
+    const areSomeCookies = this.#cookies !== null && concealed.includes(cookie.lower);
+    this.#concealedCookies = areSomeCookies ? this.#cookies : null;
+    this.#concealed = new LookAlikes(areSomeCookies ? concealed.filter((name) => name !== cookie.lower) : concealed);
+    this.#replaced = new LookAlikes(credentials.filter((name) => copy.includes(name)));
   }
 
   hasCredential({ headers }: Exchange): boolean {
@@ -41,7 +47,12 @@ export class ForwardAuthQuestion {
 
   /** Two credentials in one place: the service might take one, and the service behind the gateway the other. */
   isAmbiguous({ headers }: Exchange): boolean {
-    return this.#credentials.includes(authorization) && headers.occurrences(authorization) > 1;
+    for (let i = 0; i < this.#credentials.length; i++) {
+      const name = this.#credentials[i] as FieldName;
+      // RFC 9113, 8.2.3: cookies may stand in several fields.
+      if (name !== cookie && headers.occurrences(name) > 1) return true;
+    }
+    return false;
   }
 
   headers(exchange: Exchange): HeaderBlock {
@@ -72,23 +83,12 @@ export class ForwardAuthQuestion {
 
   /** Takes out the credential that the answer takes the place of, whether or not it says one. */
   removeReplaced({ headers }: Exchange): void {
-    for (let i = 0; i < this.#replaced.length; i++) headers.remove(this.#replaced[i] as FieldName);
+    headers.removeCovered(this.#replaced);
   }
 
   conceal({ headers }: Exchange): void {
-    for (let i = 0; i < this.#concealed.length; i++) {
-      const name = this.#concealed[i] as FieldName;
-      if (name !== cookie || this.#cookies === null) {
-        headers.remove(name);
-        continue;
-      }
-      const field = cookieField(headers);
-      if (field === undefined) continue;
-      const { chosen, rest } = splitCookies(field, this.#cookies);
-      if (chosen === '') continue;
-      headers.remove(cookie);
-      if (rest !== '') headers.add(cookie, rest);
-    }
+    headers.removeCovered(this.#concealed);
+    if (this.#concealedCookies !== null) concealCookies(headers, this.#concealedCookies);
   }
 
   #valueOf(headers: HeaderBlock, name: FieldName): string | undefined {

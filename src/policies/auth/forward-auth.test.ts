@@ -95,7 +95,13 @@ describe('what the service gets', () => {
     await using entry = await open(byToken);
     const answer = await entry.identify(exchangeOf(bearer('alice', ['authorization', 'Bearer bob'])));
     assert.equal(verdict(answer), 'credential_ambiguous');
-    assert.equal(entry.service.requests.length, 0);
+    await using own = await open(byToken, { credentials: 'x-session' });
+    const twice = [
+      ['x-session', 'alice'],
+      ['x-session', 'bob'],
+    ] as const;
+    assert.equal(verdict(await own.identify(exchangeOf({ headers: twice }))), 'credential_ambiguous');
+    assert.equal(entry.service.requests.length + own.service.requests.length, 0);
   });
 });
 
@@ -203,6 +209,31 @@ describe('what the service behind the gateway gets', () => {
     const exchange = exchangeOf(bearer('alice'));
     await entry.identify(exchange);
     assert.deepEqual(linesOf(exchange), ['authorization: Bearer alice']);
+  });
+
+  test('what goes with the word of this entry, and not when another one vouches', async () => {
+    const fields = { 'x-auth-user': 'alice', authorization: 'Bearer internal' };
+    await using entry = await open(always(200, fields), { copy: ['x-auth-user', 'authorization'] });
+    const exchange = exchangeOf({ headers: [['cookie', 'session=1']] });
+    const alice = identityIn(await entry.identifier.identify(exchange));
+    assert.deepEqual(linesOf(exchange), ['cookie: session=1'], 'nothing is sure yet');
+    exchange.identity = { ...alice, method: 'another entry' };
+    entry.identifier.conceal?.(exchange);
+    assert.deepEqual(linesOf(exchange), []);
+  });
+
+  test('no credential in another spelling', async () => {
+    const headers = [
+      ['x-session', 'a'],
+      ['X_Session', 'b'],
+      ['x-ticket', 'c'],
+      ['x.ticket', 'd'],
+    ] as const;
+    const options = { credentials: ['x-session', 'x-ticket'], copy: 'x-ticket' };
+    await using entry = await open(always(200, { 'x-auth-user': 'alice', 'x-ticket': 'new' }), options);
+    const exchange = exchangeOf({ headers });
+    await entry.identify(exchange);
+    assert.deepEqual(linesOf(exchange), ['x-ticket: new']);
   });
 
   test('no credential that nobody looked at', async () => {

@@ -6,6 +6,7 @@ import { defineIdentifier, type Identifier, type IdentifierEnv } from '../../pla
 import type { Maybe } from '../../plan/policy.ts';
 import { Reply } from '../../plan/reply.ts';
 import { type Service, ServiceError } from '../../plan/service.ts';
+import { refuse, unavailable } from './answers.ts';
 import { type Admission, ForwardAuthReader, type Outcome, type Refusal } from './forward-auth-answer.ts';
 import {
   checkForwardAuth,
@@ -15,10 +16,13 @@ import {
 } from './forward-auth-options.ts';
 import { ForwardAuthQuestion } from './forward-auth-question.ts';
 import { Outage } from './outage.ts';
+import { isCallerRevoked } from './revocations.ts';
 import { targetOf } from './service-url.ts';
 import { type Verdict, VerdictCache } from './verdict-cache.ts';
 
 const REMEMBERED_REFUSALS = 1_000;
+/** A service that fails is asked again with the next request. */
+const RETRY_AFTER_SECONDS = 1;
 
 const authorization = fieldName('authorization');
 const setCookie = fieldName('set-cookie');
@@ -55,7 +59,7 @@ class ForwardAuthIdentifier implements Identifier {
   readonly entry: string;
   readonly place: string;
   readonly challenge: string | null;
-  readonly conceal: ((exchange: Exchange) => void) | null;
+  readonly conceal: (exchange: Exchange) => void;
   readonly serve = null;
   readonly respond?: (exchange: Exchange, head: ResponseHead) => void;
   readonly #env: IdentifierEnv;
@@ -68,7 +72,7 @@ class ForwardAuthIdentifier implements Identifier {
   readonly #outage: Outage;
   /** What the service said about requests without a credential, for when nobody else knows who it is. */
   readonly #invitations = new WeakMap<Exchange, Refusal>();
-  readonly #cookies = new WeakMap<Exchange, readonly string[]>();
+  readonly #admissions = new WeakMap<Exchange, Admission>();
 
   constructor(options: ForwardAuthOptions, env: IdentifierEnv) {
     const { url, timeout, maxBody, cache, keep } = options;
@@ -86,10 +90,14 @@ class ForwardAuthIdentifier implements Identifier {
     this.#outage = new Outage((message) => env.problem(message));
     if (options.passHeaders.includes(setCookie.lower)) {
       this.respond = (exchange, { headers }) => {
-        for (const line of this.#cookies.get(exchange) ?? []) headers.add(setCookie, line);
+        for (const line of this.#admissions.get(exchange)?.cookies ?? []) headers.add(setCookie, line);
       };
     }
-    this.conceal = keep ? null : (exchange) => this.#question.conceal(exchange);
+    this.conceal = (exchange) => {
+      if (!keep) this.#question.conceal(exchange);
+      this.#question.removeReplaced(exchange);
+      if (exchange.identity?.method === this.entry) this.#copy(exchange);
+    };
   }
 
   readonly invite = (exchange: Exchange): Reply | undefined => {
@@ -125,10 +133,7 @@ class ForwardAuthIdentifier implements Identifier {
       else outcome = await this.#cache.find(key, () => this.#judge(headers));
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
-      if (this.#options.onFailure === 'deny') return Reply.refuse(errors.identityUnavailable);
-      this.conceal?.(exchange);
-      this.#question.removeReplaced(exchange);
-      return undefined;
+      return this.#options.onFailure === 'deny' ? unavailable(RETRY_AFTER_SECONDS) : undefined;
     }
     return this.#apply(exchange, outcome, hasCredential);
   }
@@ -154,18 +159,22 @@ class ForwardAuthIdentifier implements Identifier {
     return undefined;
   }
 
-  #admit(exchange: Exchange, { identity, copied, cookies }: Admission): Identity | Reply {
-    const { revocations } = this.#env;
-    const { id, consumer } = identity;
-    if (revocations.isRevoked('subject', id, null)) return this.#revoked();
-    if (consumer !== null && revocations.isRevoked('consumer', consumer, null)) return this.#revoked();
-    this.#question.removeReplaced(exchange);
+  #admit(exchange: Exchange, admission: Admission): Identity | Reply {
+    const { identity } = admission;
+    if (isCallerRevoked(identity, null, this.#env.revocations)) {
+      return refuse(errors.credentialRevoked, this.challenge);
+    }
+    this.#admissions.set(exchange, admission);
+    return identity;
+  }
+
+  /** What it says about a caller goes with its word, and not with that of another entry. */
+  #copy(exchange: Exchange): void {
+    const { copied } = this.#admissions.get(exchange) ?? { copied: [] };
     for (let i = 0; i < copied.length; i++) {
       const [name, value] = copied[i] as Admission['copied'][number];
       exchange.headers.set(name, value);
     }
-    if (cookies !== null) this.#cookies.set(exchange, cookies);
-    return identity;
   }
 
   #refuse({ status, passed, body }: Refusal, hasCredential: boolean): Reply {
@@ -175,12 +184,6 @@ class ForwardAuthIdentifier implements Identifier {
     if (body !== null || (status !== 401 && status !== 403)) return new Reply(status, headers, body);
     if (status === 403) return Reply.refuse(errors.notAuthorized, null, headers);
     return Reply.refuse(hasCredential ? errors.credentialInvalid : errors.credentialMissing, null, headers);
-  }
-
-  #revoked(): Reply {
-    const headers = new HeaderBlock();
-    this.#addChallenge(headers);
-    return Reply.refuse(errors.credentialRevoked, null, headers);
   }
 
   #addChallenge(headers: HeaderBlock): void {

@@ -1,24 +1,15 @@
 import { errors, type GatewayError } from '../../base/gateway-error.ts';
-import type { Identity } from '../../plan/exchange.ts';
 import type { IdentifierEnv } from '../../plan/identifier.ts';
 import { type ServiceAnswer, ServiceError } from '../../plan/service.ts';
-import { type ClaimPath, parseClaimPath, readName, readNames } from '../../semantics/claim-path.ts';
 import { type ClaimRules, goodUntil, judgeClaims } from '../../semantics/claims.ts';
 import { isJsonObject, type JsonObject, parseStrictJson } from '../../semantics/strict-json.ts';
-import { identityOf } from './identity.ts';
 import type { IntrospectionOptions } from './introspection-options.ts';
+import { ClaimsReader, type GoodToken } from './token-claims.ts';
 import type { Verdict } from './verdict-cache.ts';
 
 /** A token that was good when the issuer was asked. */
-export interface ActiveToken {
-  readonly identity: Identity;
+export interface ActiveToken extends GoodToken {
   readonly refusal: null;
-  /** `jti`; null: it has none. */
-  readonly token: string | null;
-  /** `sub` where the identity has another name; null: it has not. */
-  readonly subject: string | null;
-  /** Seconds since the epoch; null: unknown. */
-  readonly issuedAt: number | null;
 }
 
 export interface RefusedToken {
@@ -33,19 +24,13 @@ const MAX_REMEMBERED = 8_192;
 
 /** Reads answers of an introspection endpoint (RFC 7662, 2.2). What is neither yes nor no throws: nobody is refused by it. */
 export class IntrospectionReader {
-  readonly #env: Pick<IdentifierEnv, 'entry' | 'consumers' | 'defaultPlan'>;
   readonly #rules: ClaimRules;
   readonly #requiredScopes: readonly string[];
   readonly #ttl: number;
   readonly #inactiveTtl: number;
-  readonly #id: readonly ClaimPath[];
-  readonly #consumer: readonly ClaimPath[];
-  readonly #scopes: readonly ClaimPath[];
-  readonly #roles: readonly ClaimPath[];
-  readonly #groups: readonly ClaimPath[];
+  readonly #claims: ClaimsReader;
 
   constructor(options: IntrospectionOptions, env: Pick<IdentifierEnv, 'entry' | 'consumers' | 'defaultPlan'>) {
-    this.#env = env;
     this.#rules = {
       issuers: options.issuer,
       audiences: options.audience,
@@ -56,11 +41,7 @@ export class IntrospectionReader {
     this.#requiredScopes = options.requiredScopes;
     this.#ttl = options.cache.ttl;
     this.#inactiveTtl = options.cache.inactive;
-    this.#id = options.id.map(parseClaimPath);
-    this.#consumer = options.consumer.map(parseClaimPath);
-    this.#scopes = options.scopes.map(parseClaimPath);
-    this.#roles = options.roles.map(parseClaimPath);
-    this.#groups = options.groups.map(parseClaimPath);
+    this.#claims = new ClaimsReader(options, env);
   }
 
   /** `now`: seconds since the epoch. */
@@ -83,31 +64,12 @@ export class IntrospectionReader {
     }
     const finding = judgeClaims(claims, this.#rules, now);
     if (finding !== 'good') return this.#refused(finding === 'expired' ? errors.tokenExpired : errors.tokenInvalid);
-    const id = readName(claims, this.#id);
-    if (id === null) return this.#refused(errors.tokenInvalid);
-    const scopes = readNames(claims, this.#scopes, true);
+    const token = this.#claims.read(claims);
+    if (token === null) return this.#refused(errors.tokenInvalid);
+    const { scopes } = token.identity;
     if (!this.#requiredScopes.every((scope) => scopes.includes(scope))) return this.#refused(errors.scopeMissing);
-    const { jti, sub, iat } = claims;
-    const identity = identityOf(
-      {
-        id,
-        consumer: readName(claims, this.#consumer),
-        scopes,
-        roles: readNames(claims, this.#roles, false),
-        groups: readNames(claims, this.#groups, false),
-        claims,
-      },
-      this.#env,
-    );
-    const value: ActiveToken = {
-      identity,
-      refusal: null,
-      token: typeof jti === 'string' ? jti : null,
-      subject: typeof sub === 'string' && sub !== id ? sub : null,
-      issuedAt: typeof iat === 'number' ? iat : null,
-    };
     const left = (goodUntil(claims, this.#rules) - now) * 1_000;
-    return { value, isGood: true, ttl: Math.min(this.#ttl, left) };
+    return { value: { ...token, refusal: null }, isGood: true, ttl: Math.min(this.#ttl, left) };
   }
 
   #refused(refusal: GatewayError): Verdict<TokenOutcome> {

@@ -1,19 +1,10 @@
 import { z } from 'zod';
 import { count, duration, listOf, secret, size } from '../../plan/fields.ts';
-import { bearerFields } from './bearer.ts';
+import { bearerFields, checkBearer } from './bearer.ts';
 import { serviceUrl } from './service-url.ts';
+import { claimFields } from './token-claims.ts';
 
 /** What an entry that asks the issuer about each token may say. */
-
-function claim() {
-  return z
-    .string()
-    .min(1)
-    .meta({
-      expects: 'a member such as `sub` or `realm_access.roles`',
-      examples: ['sub', 'username', 'realm_access.roles'],
-    });
-}
 
 const client = z.strictObject({
   id: z.string().min(1).describe('What the issuer calls this gateway.'),
@@ -46,25 +37,10 @@ export const introspectionOptions = z
       .default([])
       .describe('Scopes that every token must have; without one of them the answer is 403.'),
     clockSkew: duration({ max: 600_000 }).default(30_000).describe('How far the issuer’s clock may be off ours.'),
-    id: listOf(claim()).default(['sub']).describe('Member that says who it is; of several, the first that is there.'),
-    scopes: listOf(claim()).default(['scope']).describe('Members with scopes: a list, or text with spaces between.'),
-    roles: listOf(claim()).default(['roles']).describe('Members with roles: a list, or one as text.'),
-    groups: listOf(claim()).default(['groups']).describe('Members with groups: a list, or one as text.'),
-    consumer: listOf(claim())
-      .default([])
-      .describe('Member that names the consumer, such as `client_id`; of several, the first that is there.'),
+    ...claimFields,
     ...bearerFields,
     cache: cache.prefault({}).describe('How long answers are gone by.'),
   })
-  .superRefine(({ header, scheme, cookie, query }, context) => {
-    if (scheme === undefined || header !== undefined || (cookie === undefined && query === undefined)) return;
-    const params = { remedy: 'Remove it, or name the `header`.' };
-    context.addIssue({
-      code: 'custom',
-      path: ['scheme'],
-      message: 'only a header has a word before the token',
-      params,
-    });
-  });
+  .superRefine(checkBearer);
 
 export type IntrospectionOptions = z.output<typeof introspectionOptions>;

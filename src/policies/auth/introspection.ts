@@ -3,21 +3,24 @@ import { fieldName, HeaderBlock } from '../../base/headers.ts';
 import type { Exchange, Identity } from '../../plan/exchange.ts';
 import { defineIdentifier, type Identifier, type IdentifierEnv, type Revocations } from '../../plan/identifier.ts';
 import type { Maybe } from '../../plan/policy.ts';
-import { Reply } from '../../plan/reply.ts';
+import type { Reply } from '../../plan/reply.ts';
 import { type Service, type ServiceAnswer, ServiceError, type ServiceRequest } from '../../plan/service.ts';
-import { BearerAnswers, BearerPlace, bearerCredentials } from './bearer.ts';
-import { type ActiveToken, IntrospectionReader, type TokenOutcome } from './introspection-answer.ts';
+import { type CredentialAnswers, unavailable } from './answers.ts';
+import { bearerAnswers, bearerCredentials, bearerPlace } from './bearer.ts';
+import type { CredentialPlace } from './credential-place.ts';
+import { IntrospectionReader, type TokenOutcome } from './introspection-answer.ts';
 import { type IntrospectionOptions, introspectionOptions } from './introspection-options.ts';
 import { Outage } from './outage.ts';
 import { targetOf } from './service-url.ts';
+import { isTokenRevoked } from './token-claims.ts';
 import { type Verdict, VerdictCache, verdictKey } from './verdict-cache.ts';
 
 const REMEMBERED_REFUSALS = 10_000;
 /** Characters, and RFC 6749, A.12: what is no token of any issuer is not asked about. */
 const MAX_TOKEN = 16_384;
 const TOKEN = /^[!-~]+$/;
-
-const wwwAuthenticate = fieldName('www-authenticate');
+/** A service that fails is asked again with the next token. */
+const RETRY_AFTER_SECONDS = 1;
 
 export const introspection = defineIdentifier({
   name: 'introspection',
@@ -55,9 +58,9 @@ class IntrospectionIdentifier implements Identifier {
   readonly invite = null;
   readonly serve = null;
   readonly #revocations: Revocations;
-  readonly #place: BearerPlace;
-  readonly #answers: BearerAnswers;
-  readonly #scopeChallenge: string;
+  readonly #place: CredentialPlace;
+  readonly #answers: CredentialAnswers;
+  readonly #requiredScopes: string;
   readonly #service: Service;
   readonly #request: (token: string) => ServiceRequest;
   readonly #reader: IntrospectionReader;
@@ -66,14 +69,14 @@ class IntrospectionIdentifier implements Identifier {
 
   constructor(options: IntrospectionOptions, env: IdentifierEnv) {
     const { url, timeout, maxBody, cache, keep, requiredScopes } = options;
-    const place = new BearerPlace(options);
+    const place = bearerPlace(options);
     this.entry = env.entry;
     this.place = place.name;
     this.conceal = keep ? null : (exchange) => place.conceal(exchange);
     this.#place = place;
-    this.#answers = new BearerAnswers(options, env.entry);
+    this.#answers = bearerAnswers(options, env.entry);
     this.challenge = this.#answers.challenge;
-    this.#scopeChallenge = `${this.challenge}, error="insufficient_scope", scope="${requiredScopes.join(' ')}"`;
+    this.#requiredScopes = requiredScopes.join(' ');
     this.#revocations = env.revocations;
     this.#service = env.service({ url, timeout, maxBody });
     this.#request = requestMaker(options);
@@ -101,7 +104,7 @@ class IntrospectionIdentifier implements Identifier {
       return this.#apply(await this.#cache.find(key, () => this.#judge(token)));
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
-      return Reply.refuse(errors.identityUnavailable);
+      return unavailable(RETRY_AFTER_SECONDS);
     }
   }
 
@@ -129,25 +132,12 @@ class IntrospectionIdentifier implements Identifier {
 
   #apply(outcome: TokenOutcome): Identity | Reply {
     if (outcome.refusal !== null) return this.#refuse(outcome.refusal);
-    return this.#isRevoked(outcome) ? this.#refuse(errors.credentialRevoked) : outcome.identity;
-  }
-
-  /** Each time: a token is remembered, and is revoked all the same. */
-  #isRevoked({ identity: { id, consumer }, token, subject, issuedAt }: ActiveToken): boolean {
-    const revocations = this.#revocations;
-    return (
-      (token !== null && revocations.isRevoked('token', token, issuedAt)) ||
-      revocations.isRevoked('subject', id, issuedAt) ||
-      (subject !== null && revocations.isRevoked('subject', subject, issuedAt)) ||
-      (consumer !== null && revocations.isRevoked('consumer', consumer, issuedAt))
-    );
+    return isTokenRevoked(outcome, this.#revocations) ? this.#refuse(errors.credentialRevoked) : outcome.identity;
   }
 
   #refuse(error: GatewayError): Reply {
-    if (error !== errors.scopeMissing) return this.#answers.invalid(error);
-    const headers = new HeaderBlock();
-    headers.add(wwwAuthenticate, this.#scopeChallenge);
-    return Reply.refuse(error, null, headers);
+    if (error === errors.scopeMissing) return this.#answers.outOfScope(this.#requiredScopes);
+    return this.#answers.invalid(error);
   }
 }
 

@@ -2,6 +2,7 @@ import type { Feed } from '../../plan/feed.ts';
 import { KeySet } from '../../semantics/key-set.ts';
 import { keyFromJwk } from '../../semantics/verification-key.ts';
 import { type JwksState, keysOf, missingKey } from './jwks-feed.ts';
+import { KeySearch } from './jwt-key-search.ts';
 
 /** Whose signatures an entry takes, as far as it is known. */
 export interface IssuerKeys {
@@ -17,8 +18,8 @@ export interface KeySource {
   readonly version: number;
   /** By the issuer that the token names; null: it names none. */
   of(issuer: string | null): IssuerKeys;
-  /** Looks for a missing key; null: nobody knows more. */
-  ask(issuer: string | null, kid: string | null): Promise<void> | null;
+  /** Looks for a missing key. Null: nobody knows more. Busy: too many wait for that already. */
+  ask(issuer: string | null, kid: string | null): Promise<void> | 'busy' | null;
 }
 
 /** Keys of the configuration. */
@@ -55,7 +56,8 @@ export class PublishedKeys implements KeySource {
   readonly #isPerIssuer: boolean;
   #seen = 0;
   #version = 0;
-  #prepared = new Map<string | null, PreparedKeys>();
+  readonly #prepared = new Map<string | null, PreparedKeys>();
+  readonly #searches = new Map<string | null, KeySearch>();
 
   constructor(feed: Feed<JwksState>, isPerIssuer: boolean) {
     this.#feed = feed;
@@ -80,9 +82,15 @@ export class PublishedKeys implements KeySource {
     return prepared;
   }
 
-  ask(issuer: string | null, kid: string | null): Promise<void> | null {
+  ask(issuer: string | null, kid: string | null): Promise<void> | 'busy' | null {
     if (kid !== null && kid.length > MAX_KID) return null;
-    return this.#feed.ask(missingKey(this.#isPerIssuer ? issuer : null, kid ?? ''));
+    const name = this.#isPerIssuer ? issuer : null;
+    let search = this.#searches.get(name);
+    if (search === undefined) {
+      search = new KeySearch(this.#feed);
+      this.#searches.set(name, search);
+    }
+    return search.ask(missingKey(name, kid ?? ''));
   }
 
   /** Outages and recoveries are published too: they change no key, and what is remembered stays good. */

@@ -3,18 +3,14 @@ import type { Parsed } from '../../base/units.ts';
 import { count, duration, listOf, secret } from '../../plan/fields.ts';
 import { algorithmNames, algorithms } from '../../semantics/jwa.ts';
 import { keyFromJwk, keyFromPem, keyFromSecret, type VerificationKey } from '../../semantics/verification-key.ts';
-import { bearerFields } from './bearer.ts';
+import { bearerFields, checkBearer } from './bearer.ts';
 import { jwksFields } from './jwks-options.ts';
+import { claimFields } from './token-claims.ts';
 
 /** What an entry with JSON Web Tokens may say. */
 
 type Path = readonly (string | number)[];
 type Refuse = (path: Path, message: string, remedy: string) => void;
-
-function claim() {
-  const examples = ['sub', 'realm_access.roles', 'https://shop.example/roles', '/resource_access/my.app/roles'];
-  return z.string().min(1).meta({ expects: 'a claim such as `sub` or `realm_access.roles`', examples });
-}
 
 const keySet = z.object({ keys: z.array(z.record(z.string(), z.unknown())).describe('Public keys (RFC 7517).') });
 
@@ -79,15 +75,7 @@ const fields = z.strictObject({
   typ: listOf(z.string().min(1))
     .optional()
     .describe('Types that a token must have, such as `at+jwt`. Without it: `JWT`, `at+jwt`, or none said.'),
-  id: listOf(claim()).default(['sub']).describe('Claim that says who it is; of several, the first that is there.'),
-  scopes: listOf(claim())
-    .default(['scope', 'scp'])
-    .describe('Claims with scopes: a list, or text with spaces between.'),
-  roles: listOf(claim()).default(['roles']).describe('Claims with roles: a list, or one as text.'),
-  groups: listOf(claim()).default(['groups']).describe('Claims with groups: a list, or one as text.'),
-  consumer: listOf(claim())
-    .default([])
-    .describe('Claim that names the consumer, such as `azp` or `client_id`; of several, the first that is there.'),
+  ...claimFields,
   ...bearerFields,
   remember: count(0, 1_000_000)
     .default(10_000)
@@ -99,7 +87,7 @@ export type JwtOptions = z.output<typeof fields>;
 export const jwtOptions = fields.superRefine((options, context) => {
   const refuse: Refuse = (path, message, remedy) =>
     context.addIssue({ code: 'custom', path: [...path], message, params: { remedy } });
-  refusePlaces(options, refuse);
+  checkBearer(options, context);
   refuseSources(options, refuse);
   for (const { path, parsed } of configuredKeys(options)) {
     if (!parsed.ok) refuse(path, parsed.message, parsed.remedy);
@@ -167,10 +155,4 @@ function refuseSources(options: JwtOptions, refuse: Refuse): void {
       isShared ? 'Leave it out: a public key is no secret.' : 'Leave it out, or give a public key.',
     );
   });
-}
-
-function refusePlaces({ header, scheme, cookie, query }: JwtOptions, refuse: Refuse): void {
-  if (scheme !== undefined && header === undefined && (cookie !== undefined || query !== undefined)) {
-    refuse(['scheme'], 'only a header has a word before the token', 'Remove it, or name the `header`.');
-  }
 }

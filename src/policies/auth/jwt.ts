@@ -1,20 +1,21 @@
 import { hash } from 'node:crypto';
-import { errors, type GatewayError } from '../../base/gateway-error.ts';
+import { errors } from '../../base/gateway-error.ts';
 import type { Exchange, Identity } from '../../plan/exchange.ts';
 import { defineIdentifier, type Identifier, type IdentifierEnv, type OptionProblem } from '../../plan/identifier.ts';
 import type { Maybe } from '../../plan/policy.ts';
 import type { Reply } from '../../plan/reply.ts';
-import { type ClaimPath, parseClaimPath, readName, readNames } from '../../semantics/claim-path.ts';
 import { type ClaimRules, goodUntil, judgeClaims } from '../../semantics/claims.ts';
 import { type CompactJws, parseClaims, parseCompactJws } from '../../semantics/compact-jws.ts';
 import { KeySet } from '../../semantics/key-set.ts';
 import type { JsonObject } from '../../semantics/strict-json.ts';
-import { BearerAnswers, BearerPlace, bearerCredentials } from './bearer.ts';
-import { identityOf } from './identity.ts';
+import { type CredentialAnswers, unavailable } from './answers.ts';
+import { bearerAnswers, bearerCredentials, bearerPlace } from './bearer.ts';
+import type { CredentialPlace } from './credential-place.ts';
 import { superviseJwks } from './jwks.ts';
 import { type JwksState, KEYS_FEED } from './jwks-feed.ts';
 import { FixedKeys, type KeySource, PublishedKeys } from './jwt-keys.ts';
 import { configuredKeys, isFetched, type JwtOptions, jwtOptions } from './jwt-options.ts';
+import { ClaimsReader, isTokenRevoked } from './token-claims.ts';
 import { type RememberedToken, TokenMemory } from './token-memory.ts';
 
 /** Characters of the tokens that one entry remembers in one worker. */
@@ -90,27 +91,23 @@ export class JwtIdentifier implements Identifier {
   readonly invite = null;
   readonly serve = null;
   readonly #env: IdentifierEnv;
-  readonly #place: BearerPlace;
-  readonly #answers: BearerAnswers;
+  readonly #place: CredentialPlace;
+  readonly #answers: CredentialAnswers;
   readonly #keys: KeySource;
   readonly #algorithms: ReadonlySet<string> | null;
   /** In lower case. */
   readonly #types: readonly string[];
   readonly #needsType: boolean;
   readonly #rules: ClaimRules;
-  readonly #id: readonly ClaimPath[];
-  readonly #scopes: readonly ClaimPath[];
-  readonly #roles: readonly ClaimPath[];
-  readonly #groups: readonly ClaimPath[];
-  readonly #consumer: readonly ClaimPath[];
+  readonly #claims: ClaimsReader;
   readonly #memory: TokenMemory;
   #memoryVersion = 0;
 
   constructor(options: JwtOptions, env: IdentifierEnv) {
-    const place = new BearerPlace(options);
+    const place = bearerPlace(options);
     this.#env = env;
     this.#place = place;
-    this.#answers = new BearerAnswers(options, env.entry);
+    this.#answers = bearerAnswers(options, env.entry);
     this.entry = env.entry;
     this.place = place.name;
     this.challenge = this.#answers.challenge;
@@ -126,27 +123,23 @@ export class JwtIdentifier implements Identifier {
       maxAge: options.maxAge === undefined ? null : options.maxAge / 1000,
       skew: options.clockSkew / 1000,
     };
-    this.#id = options.id.map(parseClaimPath);
-    this.#scopes = options.scopes.map(parseClaimPath);
-    this.#roles = options.roles.map(parseClaimPath);
-    this.#groups = options.groups.map(parseClaimPath);
-    this.#consumer = options.consumer.map(parseClaimPath);
+    this.#claims = new ClaimsReader(options, env);
     this.#memory = new TokenMemory(options.remember, MAX_REMEMBERED_CHARACTERS);
   }
 
   identify(exchange: Exchange): Maybe<Identity | Reply | undefined> {
     const token = this.#place.find(exchange);
     if (token === undefined) return undefined;
-    if (token === null) return this.#refuse(exchange, this.#answers.several());
+    if (token === null) return this.#answers.several();
     // Whoever reads the memory of this process finds no token that it keeps.
     const digest = hash('sha256', token, 'base64');
     const known = this.#find(digest);
     if (known !== undefined) {
       if (!this.#isRevoked(known)) return known.identity;
       this.#memory.forget(digest);
-      return this.#invalid(exchange, errors.credentialRevoked);
+      return this.#answers.invalid(errors.credentialRevoked);
     }
-    return this.#judge(exchange, token, digest, false);
+    return this.#judge(token, digest, false);
   }
 
   close(): void {
@@ -166,25 +159,25 @@ export class JwtIdentifier implements Identifier {
    * What is cheap comes first, and nothing that the token says counts before its signature does: until then it can only be
    * refused. So a token of somebody else never makes the issuer's keys be looked for.
    */
-  #judge(exchange: Exchange, token: string, digest: string, hasAsked: boolean): Maybe<Identity | Reply> {
+  #judge(token: string, digest: string, hasAsked: boolean): Maybe<Identity | Reply> {
+    const answers = this.#answers;
     const jws = parseCompactJws(token);
-    if (jws === null) return this.#invalid(exchange, errors.tokenMalformed);
-    if (!this.#accepts(jws)) return this.#invalid(exchange, errors.tokenInvalid);
+    if (jws === null) return answers.invalid(errors.tokenMalformed);
+    if (!this.#accepts(jws)) return answers.invalid(errors.tokenInvalid);
     const claims = parseClaims(jws.payload);
-    if (claims === null) return this.#invalid(exchange, errors.tokenMalformed);
+    if (claims === null) return answers.invalid(errors.tokenMalformed);
     const finding = judgeClaims(claims, this.#rules, Date.now() / 1000);
-    if (finding !== 'good') {
-      return this.#invalid(exchange, finding === 'expired' ? errors.tokenExpired : errors.tokenInvalid);
-    }
+    if (finding !== 'good') return answers.invalid(finding === 'expired' ? errors.tokenExpired : errors.tokenInvalid);
     const issuer = typeof claims.iss === 'string' ? claims.iss : null;
     const { keys, obtained, isFailing } = this.#keys.of(issuer);
     const signature = obtained ? keys.verify(jws) : 'unknown-key';
-    if (signature === 'good') return this.#admit(exchange, claims, token, digest);
-    if (signature === 'bad') return this.#invalid(exchange, errors.tokenInvalid);
+    if (signature === 'good') return this.#admit(claims, token, digest);
+    if (signature === 'bad') return answers.invalid(errors.tokenInvalid);
     const search = hasAsked ? null : this.#keys.ask(issuer, jws.kid);
-    if (search !== null) return search.then(() => this.#judge(exchange, token, digest, true));
-    if (obtained && !isFailing) return this.#invalid(exchange, errors.tokenInvalid);
-    return this.#refuse(exchange, this.#answers.unavailable(RETRY_AFTER_SECONDS));
+    if (search === 'busy') return unavailable(RETRY_AFTER_SECONDS);
+    if (search !== null) return search.then(() => this.#judge(token, digest, true));
+    if (obtained && !isFailing) return answers.invalid(errors.tokenInvalid);
+    return unavailable(RETRY_AFTER_SECONDS);
   }
 
   #accepts({ algorithm, type }: CompactJws): boolean {
@@ -192,33 +185,18 @@ export class JwtIdentifier implements Identifier {
     return type === null ? !this.#needsType : this.#types.includes(shortType(type));
   }
 
-  #admit(exchange: Exchange, claims: JsonObject, token: string, digest: string): Identity | Reply {
-    const id = readName(claims, this.#id);
-    // Nobody can be told apart from others without a name.
-    if (id === null) return this.#invalid(exchange, errors.tokenInvalid);
-    const identity = identityOf(
-      {
-        id,
-        consumer: readName(claims, this.#consumer),
-        scopes: readNames(claims, this.#scopes, true),
-        roles: readNames(claims, this.#roles, false),
-        groups: readNames(claims, this.#groups, false),
-        claims,
-      },
-      this.#env,
-    );
+  #admit(claims: JsonObject, token: string, digest: string): Identity | Reply {
+    const good = this.#claims.read(claims);
+    if (good === null) return this.#answers.invalid(errors.tokenInvalid);
     const known: RememberedToken = {
-      identity,
-      tokenId: typeof claims.jti === 'string' ? claims.jti : null,
-      subject: typeof claims.sub === 'string' && claims.sub !== id ? claims.sub : null,
-      issuedAt: typeof claims.iat === 'number' ? claims.iat : null,
+      ...good,
       goodUntil: Math.min(goodUntil(claims, this.#rules) * 1000, Date.now() + LONGEST_MEMORY_MS),
       size: token.length,
       revocations: -1,
     };
-    if (this.#isRevoked(known)) return this.#invalid(exchange, errors.credentialRevoked);
+    if (this.#isRevoked(known)) return this.#answers.invalid(errors.credentialRevoked);
     this.#memory.remember(digest, known);
-    return identity;
+    return known.identity;
   }
 
   /** Compared with the revocations once per version of them: signatures need not be verified again for that. */
@@ -226,22 +204,7 @@ export class JwtIdentifier implements Identifier {
     const { revocations } = this.#env;
     if (token.revocations === revocations.version) return false;
     token.revocations = revocations.version;
-    const { identity, tokenId, subject, issuedAt } = token;
-    return (
-      (tokenId !== null && revocations.isRevoked('token', tokenId, issuedAt)) ||
-      revocations.isRevoked('subject', identity.id, issuedAt) ||
-      (subject !== null && revocations.isRevoked('subject', subject, issuedAt)) ||
-      (identity.consumer !== null && revocations.isRevoked('consumer', identity.consumer, issuedAt))
-    );
-  }
-
-  #invalid(exchange: Exchange, error: GatewayError): Reply {
-    return this.#refuse(exchange, this.#answers.invalid(error));
-  }
-
-  #refuse(exchange: Exchange, reply: Reply): Reply {
-    this.#place.concealQuery(exchange);
-    return reply;
+    return isTokenRevoked(token, revocations);
   }
 }
 

@@ -1,25 +1,21 @@
-import { errors, type GatewayError } from '../../base/gateway-error.ts';
-import { fieldName, HeaderBlock } from '../../base/headers.ts';
+import { errors } from '../../base/gateway-error.ts';
 import type { Exchange, Identity } from '../../plan/exchange.ts';
 import type { Feed } from '../../plan/feed.ts';
 import type { Identifier, IdentifierEnv } from '../../plan/identifier.ts';
 import { Reply } from '../../plan/reply.ts';
 import { isPresentable, keyDigest, originOf } from '../../semantics/api-key.ts';
+import { CredentialAnswers, unavailable } from './answers.ts';
+import { CredentialPlace, type Places } from './credential-place.ts';
 import { identityOf } from './identity.ts';
 import { CONFIGURED_FEED, type ConfiguredKey, PEPPERS_FEED, STORED_FEED, type StoredKey } from './key-feed.ts';
-import type { KeyPlace } from './key-place.ts';
 import { hashOf, type Pepper } from './key-record.ts';
 import { readPepper } from './peppers.ts';
+import { isCallerRevoked } from './revocations.ts';
 
 /** Stored keys that have never been read are tried again within seconds. */
-const RETRY_AFTER_SECONDS = '5';
-
-const wwwAuthenticate = fieldName('www-authenticate');
-const retryAfter = fieldName('retry-after');
+const RETRY_AFTER_SECONDS = 5;
 
 export interface KeyOptions {
-  /** The scheme of `authorization`; null when the key is elsewhere. */
-  readonly scheme: string | null;
   readonly keep: boolean;
   readonly store: boolean;
 }
@@ -27,7 +23,6 @@ export interface KeyOptions {
 /** A key that was found to be good as such; whether it is good now is asked anew each time. */
 interface KnownKey {
   readonly id: string;
-  readonly consumer: string;
   readonly enabled: boolean;
   /** Seconds since the epoch; null: unknown. */
   readonly createdAt: number | null;
@@ -50,8 +45,8 @@ export class KeyIdentifier implements Identifier {
   readonly invite = null;
   readonly serve = null;
   readonly #env: IdentifierEnv;
-  readonly #place: KeyPlace;
-  readonly #invalidChallenge: string;
+  readonly #place: CredentialPlace;
+  readonly #answers: CredentialAnswers;
   readonly #configured: Feed<ConfiguredKey>;
   readonly #stored: Feed<StoredKey> | null;
   readonly #peppersFeed: Feed<string>;
@@ -59,19 +54,18 @@ export class KeyIdentifier implements Identifier {
   #peppersVersion = 0;
   /** By digest of the key: it spares the keyed hash (3 µs of 4). No larger than the feeds are. */
   readonly #remembered = new Map<string, KnownKey>();
-  #rememberedVersion = 0;
+  #configuredVersion = 0;
+  #storedVersion = 0;
 
-  constructor(place: KeyPlace, { scheme, keep, store }: KeyOptions, env: IdentifierEnv) {
+  constructor(places: Places, { keep, store }: KeyOptions, env: IdentifierEnv) {
+    const place = new CredentialPlace(places);
     this.#env = env;
     this.#place = place;
     this.entry = env.entry;
     this.place = place.name;
-    const realm = `realm="${env.entry.replace(/["\\]/g, '\\$&')}"`;
     // No scheme is registered for keys in other places, and a 401 has to name one (RFC 9110, 11.6.1).
-    this.challenge = `${scheme ?? 'ApiKey'} ${realm}`;
-    // RFC 6750, 3.1
-    const isBearer = scheme?.toLowerCase() === 'bearer';
-    this.#invalidChallenge = isBearer ? `${this.challenge}, error="invalid_token"` : this.challenge;
+    this.#answers = new CredentialAnswers(places.scheme || 'ApiKey', env.entry);
+    this.challenge = this.#answers.challenge;
     this.conceal = keep ? null : (exchange) => place.conceal(exchange);
     this.#configured = env.feed<ConfiguredKey>(CONFIGURED_FEED);
     this.#stored = store ? env.feed<StoredKey>(STORED_FEED) : null;
@@ -79,9 +73,10 @@ export class KeyIdentifier implements Identifier {
   }
 
   identify(exchange: Exchange): Identity | Reply | undefined {
-    const key = this.#place.read(exchange);
+    const key = this.#place.find(exchange);
     if (key === undefined) return undefined;
-    if (!isPresentable(key)) return this.#refuse(errors.credentialInvalid);
+    if (key === null) return this.#answers.several();
+    if (!isPresentable(key)) return this.#answers.invalid(errors.credentialInvalid);
     const digest = keyDigest(key);
     this.#forgetStale();
     const known = this.#remembered.get(digest) ?? this.#find(key, digest);
@@ -97,12 +92,12 @@ export class KeyIdentifier implements Identifier {
     if (
       !known.enabled ||
       revocations.isRevoked('key', known.id, null) ||
-      // A consumer's keys that were made after the revocation are good.
-      revocations.isRevoked('consumer', known.consumer, known.createdAt)
+      // Keys that were made after the caller was revoked are good.
+      isCallerRevoked(known.identity, known.createdAt, revocations)
     ) {
-      return this.#refuse(errors.credentialRevoked);
+      return this.#answers.invalid(errors.credentialRevoked);
     }
-    if (known.expiresAt <= Date.now()) return this.#refuse(errors.credentialExpired);
+    if (known.expiresAt <= Date.now()) return this.#answers.invalid(errors.credentialExpired);
     return known.identity;
   }
 
@@ -118,12 +113,12 @@ export class KeyIdentifier implements Identifier {
         enabled: true,
       });
     }
-    if (originOf(key) === 'malformed') return this.#refuse(errors.credentialInvalid);
-    if (this.#configured.version === 0 || this.#stored?.version === 0) return unavailable();
+    if (originOf(key) === 'malformed') return this.#answers.invalid(errors.credentialInvalid);
+    if (this.#configured.version === 0 || this.#stored?.version === 0) return unavailable(RETRY_AFTER_SECONDS);
     const stored = this.#findStored(digest);
     // A consumer who was taken out of the configuration is nobody.
     if (stored === undefined || !this.#env.consumers.has(stored.consumer)) {
-      return this.#refuse(errors.credentialInvalid);
+      return this.#answers.invalid(errors.credentialInvalid);
     }
     return this.#remember(digest, stored);
   }
@@ -147,7 +142,6 @@ export class KeyIdentifier implements Identifier {
     const caller = { id: consumer, consumer, plan, scopes, claims: { key: id } };
     const known: KnownKey = {
       id,
-      consumer,
       enabled,
       createdAt: key.createdAt === null ? null : Math.floor(key.createdAt / 1000),
       expiresAt: key.expiresAt ?? Number.POSITIVE_INFINITY,
@@ -158,23 +152,11 @@ export class KeyIdentifier implements Identifier {
   }
 
   #forgetStale(): void {
-    // Both only go up, so their sum does whenever one does.
-    const version = this.#configured.version + (this.#stored?.version ?? 0);
-    if (version === this.#rememberedVersion) return;
-    this.#rememberedVersion = version;
+    const configured = this.#configured.version;
+    const stored = this.#stored?.version ?? 0;
+    if (configured === this.#configuredVersion && stored === this.#storedVersion) return;
+    this.#configuredVersion = configured;
+    this.#storedVersion = stored;
     this.#remembered.clear();
   }
-
-  /** Which check failed is in the code, and only whoever has the key gets to a code that says more than "invalid". */
-  #refuse(error: GatewayError): Reply {
-    const headers = new HeaderBlock();
-    headers.add(wwwAuthenticate, this.#invalidChallenge);
-    return Reply.refuse(error, null, headers);
-  }
-}
-
-function unavailable(): Reply {
-  const headers = new HeaderBlock();
-  headers.add(retryAfter, RETRY_AFTER_SECONDS);
-  return Reply.refuse(errors.identityUnavailable, null, headers);
 }

@@ -82,6 +82,7 @@ const session = z.strictObject({
 const claims = z.strictObject({
   id: listOf(claim()).default(['sub']).describe('Says who it is; of several the first that is there.'),
   consumer: listOf(claim()).default([]).describe('Says which entry of `consumers` it is.'),
+  plan: listOf(claim()).default([]).describe('Names the plan, before what the consumer and the entry say.'),
   scopes: listOf(claim()).default([]).describe('Lists scopes; if not said, those that the provider granted.'),
   roles: listOf(claim()).default(['roles']).describe('Lists roles.'),
   groups: listOf(claim()).default(['groups']).describe('Lists groups.'),

@@ -56,7 +56,7 @@ export class Sessions {
   readonly #renewals: Feed<string>;
   readonly #known = new ExpiringMap<KnownSession>(MAX_REMEMBERED);
   readonly #byIdentity = new WeakMap<Identity, KnownSession>();
-  readonly #paths: Readonly<Record<'id' | 'consumer' | 'scopes' | 'roles' | 'groups', readonly ClaimPath[]>>;
+  readonly #paths: Readonly<Record<'id' | 'consumer' | 'plan' | 'scopes' | 'roles' | 'groups', readonly ClaimPath[]>>;
 
   constructor(options: OidcOptions, env: IdentifierEnv) {
     this.#options = options;
@@ -65,10 +65,11 @@ export class Sessions {
     this.#renewalSeal = sealFor('renewal', env.entry, options);
     this.#logouts = env.feed(LOGOUTS_FEED);
     this.#renewals = env.feed(RENEWALS_FEED);
-    const { id, consumer, scopes, roles, groups } = options.claims;
+    const { id, consumer, plan, scopes, roles, groups } = options.claims;
     this.#paths = {
       id: id.map(parseClaimPath),
       consumer: consumer.map(parseClaimPath),
+      plan: plan.map(parseClaimPath),
       scopes: scopes.map(parseClaimPath),
       roles: roles.map(parseClaimPath),
       groups: groups.map(parseClaimPath),
@@ -98,12 +99,13 @@ export class Sessions {
 
   /** Null: the claims do not say who it is. */
   identityOf({ claims, scope }: Session): Identity | null {
-    const { id, consumer, scopes, roles, groups } = this.#paths;
+    const { id, consumer, plan, scopes, roles, groups } = this.#paths;
     const name = readName(claims, id);
     if (name === null) return null;
     const facts = {
       id: name,
       consumer: readName(claims, consumer),
+      plan: readName(claims, plan),
       scopes: scopes.length === 0 ? scope.split(' ').filter((each) => each !== '') : readNames(claims, scopes, true),
       roles: readNames(claims, roles, false),
       groups: readNames(claims, groups, false),

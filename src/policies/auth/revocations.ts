@@ -1,3 +1,4 @@
+import type { Identity } from '../../plan/exchange.ts';
 import type { Feed } from '../../plan/feed.ts';
 import type { RevocationKind, Revocations } from '../../plan/identifier.ts';
 
@@ -33,4 +34,16 @@ export class FeedRevocations implements Revocations {
     // Times are whole seconds: what was issued within the second of the revocation may have been before it.
     return revoked.before === null || at === null || at <= revoked.before;
   }
+}
+
+/** By name or by consumer, whatever credential it comes with. `issuedAt`: seconds since the epoch; null: unknown. */
+export function isCallerRevoked(
+  { id, consumer }: Pick<Identity, 'id' | 'consumer'>,
+  issuedAt: number | null,
+  revocations: Revocations,
+): boolean {
+  return (
+    revocations.isRevoked('subject', id, issuedAt) ||
+    (consumer !== null && revocations.isRevoked('consumer', consumer, issuedAt))
+  );
 }

@@ -1,12 +1,6 @@
-import type { Identity } from '../../plan/exchange.ts';
+import type { GoodToken } from './token-claims.ts';
 
-/** A token that was found to be good, without its text. */
-export interface RememberedToken {
-  readonly identity: Identity;
-  readonly tokenId: string | null;
-  readonly subject: string | null;
-  /** Seconds since the epoch; null: it does not say. */
-  readonly issuedAt: number | null;
+export interface RememberedToken extends GoodToken {
   /** Milliseconds since the epoch. */
   readonly goodUntil: number;
   /** Characters of its text, which its claims are about as large as. */

@@ -82,6 +82,6 @@ function compilePart(
     const field = fieldName(part.header);
     return { words: `header ${part.header}`, reads: [], read: ({ headers }) => headers.getAll(field) };
   }
-  const template = env.template(part.template, 'text', [...path, 'template']);
+  const template = env.template(part.template, 'text', path);
   return { words: part.template, reads: template.reads, read: (exchange) => template.render(exchange) };
 }

@@ -130,7 +130,7 @@ const long = z
         count(1),
         z.strictObject({ header: headerName().describe('A header of the response with a whole number.') }),
       ])
-      .default(1)
+      .prefault(1)
       .describe('What a request takes. `{ header }`: the response says so, and 1 where it does not.'),
     when: z
       .string()
@@ -146,9 +146,11 @@ const short = rate().transform((given, context): LimitOptions => {
 });
 
 /** As it stands in `RateLimit` fields and in metrics. */
-const limitName = z
-  .string()
-  .regex(/^[A-Za-z0-9_.-]{1,64}$/, 'a limit is named with letters, digits, `.`, `_` and `-`, up to 64 of them');
+const limitName = z.string().superRefine((name, context) => {
+  if (/^[A-Za-z0-9_.-]{1,64}$/.test(name)) return;
+  const remedy = 'Use up to 64 letters, digits, `.`, `_` and `-`.';
+  context.addIssue({ code: 'custom', message: `\`${name}\` cannot name a limit`, params: { remedy } });
+});
 
 export const limitsSchema = namedMap(z.union([short, long]), limitName);
 export type LimitsOptions = z.output<typeof limitsSchema>;

@@ -14,9 +14,6 @@ const legacyLimit = fieldName('x-ratelimit-limit');
 const legacyRemaining = fieldName('x-ratelimit-remaining');
 const legacyReset = fieldName('x-ratelimit-reset');
 
-/** A response may not put anybody into debt for longer than this many units would. */
-const MOST_COST = 2 ** 31;
-
 /** Charges what responses cost, and tells clients how much is left (draft-ietf-httpapi-ratelimit-headers-11). */
 export class TellLimits implements ResponseHook {
   readonly #attempts: Slot<Attempt[]>;
@@ -48,7 +45,7 @@ export class TellLimits implements ResponseHook {
     const { limit, key, verdict } = attempt;
     const field = limit.costField;
     const said = field === null || headers === null ? undefined : headers.get(field);
-    const cost = said !== undefined && /^\d{1,15}$/.test(said) ? Math.min(Number(said), MOST_COST) : 1;
+    const cost = said !== undefined && /^\d{1,15}$/.test(said) ? Number(said) : 1;
     attempt.isOwed = false;
     if (cost === 0) return;
     this.#limiter.charge(limit.use, key, cost);

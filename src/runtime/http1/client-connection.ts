@@ -44,6 +44,8 @@ const MAX_AHEAD = 65_536;
 /** How long the rest of a client's bytes is read after the last answer, so that a reset does not take it (RFC 9112, 9.6). */
 const LINGER = 1_000;
 const MAX_FREE_HEADS = 256;
+/** Over which the rate of an upload is looked at. */
+const UPLOAD_WINDOW = 5_000;
 
 const LAST_CHUNK = '0\r\n\r\n';
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
@@ -57,6 +59,8 @@ const piece = new Chunk(Buffer.alloc(0));
 export class ClientConnection extends Deadline implements TransportOwner, Responder, BodyOwner {
   readonly peer: Peer;
   readonly transport: Transport;
+  /** In which it counts for its address. */
+  readonly place: number;
   served = 0;
   /** For the server: what the last request's upstream heard about this client, for as long as it stays true. */
   statements: { readonly host: string; readonly forwarding: Forwarding; readonly lines: FieldLines } | null = null;
@@ -75,14 +79,18 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
   #answered = false;
   #closing = false;
   #ended = false;
+  /** When the rate of the upload is looked at, and how much of it had come before. */
+  #rateDueAt = Number.POSITIVE_INFINITY;
+  #ratedBytes = 0;
   /** When a closed connection's last bytes must have been taken. */
   #closeBy = 0;
   #version = 11;
   #coding: Coding = coding.none;
 
-  constructor(peer: Peer, host: ConnectionHost, open: (owner: TransportOwner) => Transport) {
+  constructor(peer: Peer, place: number, host: ConnectionHost, open: (owner: TransportOwner) => Transport) {
     super();
     this.peer = peer;
+    this.place = place;
     this.#host = host;
     this.transport = open(this);
     // Nothing was asked yet: a new connection has the time for a head, not the time between requests.
@@ -174,7 +182,10 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
     } else {
       this.#body = null;
     }
-    if (this.#body !== null) this.#arm(wait.body, this.#host.limits.bodyTimeout);
+    if (this.#body !== null) {
+      this.#rateDueAt = Number.POSITIVE_INFINITY;
+      this.#arm(wait.body, this.#host.limits.bodyTimeout);
+    }
     this.#answered = false;
     this.#execution = this.#host.begin(this, head, this.#body);
     // It may have been answered while it began, when its execution was not known here yet.
@@ -185,7 +196,7 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
   #readBody(body: RequestBody, bytes: Buffer, at: number, end: number): number {
     piece.stable = false;
     piece.framed = false;
-    this.#arm(wait.body, this.#host.limits.bodyTimeout);
+    this.#armBody();
     if (body.size >= 0) {
       const take = Math.min(this.#remaining, end - at);
       this.#remaining -= take;
@@ -217,7 +228,30 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
   #deliver(body: RequestBody, chunk: Chunk): void {
     if (this.#execution !== null) this.#execution.exchange.requestBytes += chunk.payload;
     body.deliver(chunk);
-    if (body.waiting) this.transport.pause();
+    if (!body.waiting) return;
+    this.transport.pause();
+    // Whoever may not send is not slow.
+    this.#rateDueAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Until more of a body must have come: its next byte, or enough of them. */
+  #armBody(): void {
+    this.#arm(wait.body, Math.min(this.#host.limits.bodyTimeout, this.#rateDueAt - wheel.now));
+  }
+
+  /** From here on the client may send as fast as it can. */
+  #rateUpload(): void {
+    if (this.#host.limits.minUploadRate === 0) return;
+    this.#rateDueAt = wheel.now + UPLOAD_WINDOW;
+    this.#ratedBytes = this.#execution?.exchange.requestBytes ?? 0;
+    this.#armBody();
+  }
+
+  /** The end of a window in which enough has come; the pauses inside it were short. */
+  #isUploadFast(): boolean {
+    if (wheel.now < this.#rateDueAt) return false;
+    const bytes = (this.#execution?.exchange.requestBytes ?? 0) - this.#ratedBytes;
+    return bytes * 1_000 >= this.#host.limits.minUploadRate * UPLOAD_WINDOW;
   }
 
   #readTrailers(body: RequestBody, bytes: Buffer, at: number, end: number): number {
@@ -258,7 +292,9 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
   }
 
   bodyResumed(): void {
-    if (this.#consuming || this.#closing) return;
+    if (this.#closing) return;
+    if (this.#wait === wait.body) this.#rateUpload();
+    if (this.#consuming) return;
     const stash = this.#stash;
     this.#stash = null;
     if (stash !== null) this.#consume(stash, 0, stash.length);
@@ -496,7 +532,8 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
         else this.#close();
         break;
       case wait.body:
-        if (this.#answered) transport.destroy();
+        if (this.#isUploadFast()) this.#rateUpload();
+        else if (this.#answered) transport.destroy();
         // While nobody takes the bytes, it is not the client who is late.
         else if (this.#body?.flowing === false) this.#arm(wait.body, this.#host.limits.bodyTimeout);
         else if (this.#body !== null) this.#bodyFailed(this.#body, errors.requestTimeout);

@@ -1,5 +1,5 @@
 import { errors, type GatewayError } from '../../base/gateway-error.ts';
-import { fieldName, type HeaderBlock } from '../../base/headers.ts';
+import type { HeaderBlock } from '../../base/headers.ts';
 import {
   type BodySink,
   type CallRunner,
@@ -16,6 +16,7 @@ import { TunnelEnd } from '../tunnel.ts';
 import { ChunkedDecoder, chunkedEvent } from './chunked.ts';
 import { type HeadLimits, MessageHead } from './message-head.ts';
 import { parseResponseHead, parseTrailers } from './parse-head.ts';
+import { requestText } from './request-text.ts';
 
 /** Who lends the connection to calls. */
 export interface ConnectionPool {
@@ -29,7 +30,6 @@ export interface ConnectionPool {
   callEnded(call: UpstreamCall, headMilliseconds: number, error: GatewayError | null): void;
 }
 
-const contentLength = fieldName('content-length');
 const LAST_CHUNK = '0\r\n\r\n';
 /** More 1xx than anybody has a use for: they are not held back for a slow client. */
 const MAX_INFORMATIONAL = 32;
@@ -101,7 +101,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
       exchange.attempts++;
     }
     this.#totalAt = options.totalTimeout > 0 ? this.#startedAt + options.totalTimeout : Number.POSITIVE_INFINITY;
-    this.transport.write(this.#requestText(call));
+    this.transport.write(requestText(call, this.endpoint, options.hostHeader));
     if (body === null) {
       this.#requestSent = true;
       this.#limit(options.headTimeout);
@@ -112,29 +112,6 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
       this.#limit(call.expectContinue ? options.headTimeout : Number.POSITIVE_INFINITY);
       body.start(this);
     }
-  }
-
-  #requestText(call: UpstreamCall): string {
-    const { headers, body } = call;
-    const { hostHeader } = this.#pool.options;
-    let host = call.authority;
-    if (hostHeader.kind === 'fixed') host = hostHeader.value;
-    else if (hostHeader.kind === 'endpoint' || host === '') host = authorityOf(this.endpoint);
-    let framing = '';
-    if (body === null) {
-      const length = headers.get(contentLength);
-      if (length !== undefined && length !== '0') headers.remove(contentLength);
-    } else if (body.size < 0) {
-      headers.remove(contentLength);
-      framing = 'transfer-encoding: chunked\r\n';
-    } else if (!headers.has(contentLength)) {
-      framing = `content-length: ${body.size}\r\n`;
-    }
-    if (call.expectContinue && body !== null) framing += 'expect: 100-continue\r\n';
-    if (call.upgrade !== null) framing += `connection: upgrade\r\nupgrade: ${call.upgrade}\r\n`;
-    else if (call.takesTrailers) framing += 'connection: te\r\nte: trailers\r\n';
-    const target = this.endpoint.basePath === '' ? call.target : this.endpoint.basePath + call.target;
-    return `${call.method} ${target} HTTP/1.1\r\nhost: ${host}\r\n${headers.serialize()}${framing}\r\n`;
   }
 
   // The request body on its way out.
@@ -439,10 +416,4 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
     if (least === Number.POSITIVE_INFINITY) this.clear();
     else this.start(Math.max(least, 0));
   }
-}
-
-function authorityOf(endpoint: Endpoint): string {
-  if (endpoint.path !== null) return 'localhost';
-  const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host;
-  return endpoint.port === (endpoint.tls ? 443 : 80) ? host : `${host}:${endpoint.port}`;
 }

@@ -23,8 +23,8 @@ for (const name of readdirSync(cases)) {
 
   test(`problems of ${name}`, async () => {
     const loaded = await loadConfig([join(folder, 'sluice.yaml')], { env: {} });
-    const { problems } = await checkConfig(loaded, { registry });
-    expect(join(folder, 'problems.txt'), strip(renderProblems(problems, loaded.sources, { color: false })));
+    const { problems, sources } = await checkConfig(loaded, { registry });
+    expect(join(folder, 'problems.txt'), strip(renderProblems(problems, sources, { color: false })));
   });
 
   if (!existsSync(join(folder, 'requests.txt'))) continue;
