@@ -18,7 +18,7 @@ const result = await build({
     worker: 'src/worker.ts',
     'config-thread': 'src/supervisor/config-thread.ts',
     'evaluate-child': 'src/config/evaluate-child.ts',
-    'bcrypt-thread': 'src/policies/auth/bcrypt-thread.ts',
+    'bcrypt-thread': 'src/policies/auth/basic/bcrypt-thread.ts',
   },
   outdir: dist,
   bundle: true,

@@ -1,48 +1,26 @@
 import { writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { stringify } from 'yaml';
-import { z } from 'zod';
 import { conditionFunctions } from '../src/plan/condition-names.ts';
 import type { PolicyModule } from '../src/plan/policy.ts';
 import { templateNames } from '../src/plan/template-values.ts';
 import { registry } from '../src/policies/registry.ts';
+import { configurationReference } from './configuration-reference.ts';
+import { alternatives, entriesOf, optionTable, rowsOf, schemaOf } from './option-table.ts';
 
 /**
- * `npm run docs`: the reference of policies and entries of `auth`, out of what they say themselves: summaries, schemas and
+ * `npm run docs`: the reference of the configuration, out of what its parts say themselves: summaries, schemas and
  * examples. A test holds the files to what this makes of them.
  */
 const folder = resolve(import.meta.dirname, '../docs/reference');
 
 /** Pages by file. */
 export const references: readonly (readonly [file: string, make: () => string])[] = [
+  [resolve(folder, 'configuration.md'), configurationReference],
   [resolve(folder, 'policies.md'), policyReference],
   [resolve(folder, 'auth.md'), authReference],
   [resolve(folder, 'upstreams.md'), upstreamReference],
 ];
-
-/** The parts of a JSON Schema that the reference tells. */
-interface Schema {
-  type?: string | string[];
-  description?: string;
-  expects?: string;
-  zero?: boolean;
-  mergeByName?: boolean;
-  default?: unknown;
-  const?: unknown;
-  enum?: unknown[];
-  anyOf?: Schema[];
-  properties?: Record<string, Schema>;
-  required?: string[];
-  additionalProperties?: Schema | false;
-  items?: Schema;
-}
-
-interface Row {
-  readonly name: string;
-  readonly takes: string;
-  readonly fallback: string;
-  readonly description: string;
-}
 
 export function policyReference(): string {
   const policies = registry.policies.filter(({ isInternal }) => isInternal === undefined);
@@ -123,7 +101,7 @@ function keyOf({ name, setting = name }: Described): string {
 }
 
 function sectionOf(policy: Described): string[] {
-  const schema = z.toJSONSchema(policy.schema, { io: 'input', unrepresentable: 'any' }) as Schema;
+  const schema = schemaOf(policy.schema);
   const named = alternatives(schema).flatMap(entriesOf);
   const options = alternatives(schema).find(({ properties }) => properties !== undefined);
   const takesTrue = alternatives(schema).some((each) => each.const === true);
@@ -133,9 +111,7 @@ function sectionOf(policy: Described): string[] {
     policy.summary,
     ...(takesTrue ? ['', '`true` stands for every default.'] : []),
     '',
-    '| option | takes | default | |',
-    '|---|---|---|---|',
-    ...(options === undefined ? named : rowsOf(options, '')).map(rowText),
+    ...optionTable(options === undefined ? named : rowsOf(options, '')),
     '',
     ...policy.examples.flatMap(({ title, options: given }) => [
       `${title}:`,
@@ -146,78 +122,6 @@ function sectionOf(policy: Described): string[] {
       '',
     ]),
   ];
-}
-
-/** Of a map with names of the user's choice. */
-function entriesOf({ additionalProperties }: Schema): Row[] {
-  if (typeof additionalProperties !== 'object') return [];
-  const entry = alternatives(additionalProperties).find(({ properties }) => properties !== undefined);
-  const forms = { anyOf: alternatives(additionalProperties).filter((each) => each !== entry && each.const !== false) };
-  const whole = { name: 'NAME', takes: takes(forms), fallback: '', description: 'A name of your choice.' };
-  return entry === undefined ? [whole] : [whole, ...rowsOf(entry, 'NAME.')];
-}
-
-function rowsOf(schema: Schema, prefix: string): Row[] {
-  return Object.entries(schema.properties ?? {}).flatMap(([key, option]) => {
-    const name = `${prefix}${key}`;
-    const inner = alternatives(option).find(({ properties }) => properties !== undefined);
-    const row = {
-      name,
-      takes: takes(option),
-      fallback: fallbackOf(option, schema.required?.includes(key) === true),
-      description: option.description ?? '',
-    };
-    return inner === undefined ? [row] : [row, ...rowsOf(inner, `${name}.`)];
-  });
-}
-
-function rowText({ name, takes: what, fallback, description }: Row): string {
-  const cells = [`\`${name}\``, what, fallback, description].map((cell) => cell.replaceAll('|', '\\|'));
-  return `| ${cells.join(' | ')} |`;
-}
-
-function alternatives(schema: Schema): Schema[] {
-  return schema.anyOf === undefined ? [schema] : schema.anyOf.flatMap(alternatives);
-}
-
-function takes(schema: Schema): string {
-  const forms = alternatives(schema).filter(({ zero }) => zero !== true);
-  // A list or one of its items: told once.
-  const items = forms.flatMap((form) => (form.type === 'array' ? alternatives(form.items ?? {}).map(oneTakes) : []));
-  const words = forms
-    .map(oneTakes)
-    .filter((text) => !items.includes(text))
-    .map((text) => text.replace(/^list of /, 'one or more: '));
-  return [...new Set(words)].join(', or ');
-}
-
-function oneTakes(schema: Schema): string {
-  if (schema.expects !== undefined) return schema.expects;
-  if (schema.const !== undefined) return `\`${String(schema.const)}\``;
-  if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
-  if (schema.type === 'array') return `list of ${takes(schema.items ?? {})}`;
-  if (schema.type === 'object' && schema.properties === undefined) {
-    const value = typeof schema.additionalProperties === 'object' ? takes(schema.additionalProperties) : '';
-    return `a map${schema.mergeByName === true ? ' (merged by name)' : ''} of ${value}`;
-  }
-  const words: Record<string, string> = {
-    boolean: '`true` or `false`',
-    integer: 'a whole number',
-    number: 'a number',
-    object: 'a map',
-    string: 'text',
-  };
-  return [schema.type ?? []]
-    .flat()
-    .map((type) => words[type] ?? type)
-    .join(' or ');
-}
-
-function fallbackOf(schema: Schema, isRequired: boolean): string {
-  const { default: value } = schema;
-  if (value === undefined) return isRequired ? 'required' : '';
-  if (!Array.isArray(value)) return `\`${String(value)}\``;
-  return value.map((item) => `\`${String(item)}\``).join(', ');
 }
 
 if (import.meta.main) for (const [file, make] of references) writeFileSync(file, make());

@@ -20,9 +20,11 @@ import { Server, type ServerState } from './runtime/server.ts';
 import { PooledService } from './runtime/service.ts';
 import { ControlCell, startHeartbeat } from './shared-memory/control.ts';
 import { GaugeTable } from './shared-memory/gauges.ts';
+import { LimitStoreCell } from './shared-memory/limit-store.ts';
 import { WorkerCell } from './shared-memory/metrics.ts';
 import { SharedLimitCounts, SharedLimiter } from './shared-memory/shared-limiter.ts';
 import { SharedUsage } from './shared-memory/shared-usage.ts';
+import { openSharedLimiter } from './stores/open-limiter.ts';
 import type { FromWorker, PlanParcel, Refusal, ToWorker, WorkerBoot } from './supervisor/messages.ts';
 
 /** Composition root of a worker thread: a server, the plans that the supervisor sends, and an orderly end. */
@@ -83,12 +85,18 @@ const overload = new OverloadMonitor({
   overloadLevel: (level) => control.setOverload(level),
 });
 
+const limiter = openSharedLimiter(boot.stores, new SharedLimiter(boot.limits, boot.id), {
+  instance: boot.instance,
+  cell: new LimitStoreCell(boot.limitStore),
+  problem: log,
+});
+
 const ports: PlanPorts = {
   registry,
   upstreams,
   identifiers,
   feeds,
-  limiter: new SharedLimiter(boot.limits, boot.id),
+  limiter,
   gate: (options, series) => gates.open(options, series),
   overload: (thresholds) => overload.watch(thresholds),
   limitCounts: new SharedLimitCounts(boot.limits, cell),
@@ -188,6 +196,7 @@ async function leave(): Promise<void> {
   server.drain();
   while (server.active > 0) await sleep(LEAVE_POLL_MS);
   server.destroy();
+  limiter.close?.();
   await sinks.close();
   process.exit(0);
 }

@@ -2,7 +2,7 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { Exchange, type Identity } from '../../src/plan/exchange.ts';
 import type { Identifier, IdentifierEnv } from '../../src/plan/identifier.ts';
 import type { Reply } from '../../src/plan/reply.ts';
-import { jwt } from '../../src/policies/auth/jwt.ts';
+import { jwt } from '../../src/policies/auth/jwt/jwt.ts';
 import { MessageHead } from '../../src/runtime/http1/message-head.ts';
 import { parseRequestHead } from '../../src/runtime/http1/parse-head.ts';
 import type { Micro } from './harness.ts';

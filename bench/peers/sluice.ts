@@ -1,4 +1,4 @@
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { freePort, NODE, PROJECT, Started } from '../harness/process.ts';
 import type { Tokens } from '../harness/tokens.ts';
@@ -97,6 +97,34 @@ export function sluiceWithTokens({ publicKey, issuer, audience, first }: Tokens)
       const started = new Started('sluice', scene.core, NODE, [entry, 'start', '-c', path]);
       const running = new RunningPeer('sluice', started, port, false);
       await untilReady(started, running.origin, '/', { authorization: `Bearer ${first}` });
+      return running;
+    },
+  };
+}
+
+/** With so many places at the service (null: as many as the latency allows), and priorities by a field of the request. */
+export function sluiceWithPlaces(places: number | null): Peer {
+  const concurrency = places === null ? '{ adaptive: true, queue: 50 }' : `{ max: ${places}, queue: 50 }`;
+  return {
+    name: 'sluice',
+    async start(scene) {
+      const entry = requireEntry();
+      const port = await freePort();
+      const adminPort = await freePort();
+      const path = join(makeDirectory(scene, `sluice-places-${port}`), 'sluice.yaml');
+      writeTemplate(path, 'sluice.yaml', {
+        listen: `127.0.0.1:${port}`,
+        adminPort,
+        upstreamPort: scene.upstreamPort,
+        routes: `\n  ${GENERATION_PATH}: { respond: { status: 200, json: 0 } }\n  /*: guarded`,
+        more: `defaults: { priority: { rules: [{ when: "'x-class' in header && header['x-class'] == 'high'", class: high }, { when: "'x-class' in header && header['x-class'] == 'low'", class: low }] } }`,
+      });
+      const text = readFileSync(path, 'utf8');
+      const guarded = `  guarded: { targets: ["http://127.0.0.1:${scene.upstreamPort}"], concurrency: ${concurrency} }`;
+      writeFileSync(path, text.replace('upstreams:\n', `upstreams:\n${guarded}\n`));
+      const started = new Started('sluice', scene.core, NODE, [entry, 'start', '-c', path]);
+      const running = new RunningPeer('sluice', started, port, false);
+      await untilReady(started, running.origin, GENERATION_PATH);
       return running;
     },
   };

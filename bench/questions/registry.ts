@@ -2,6 +2,7 @@ import { jwt } from './jwt.ts';
 import { latency } from './latency.ts';
 import { memory } from './memory.ts';
 import { micro } from './micro.ts';
+import { overload } from './overload.ts';
 import { plain } from './plain.ts';
 import type { Question } from './question.ts';
 import { reload } from './reload.ts';
@@ -19,6 +20,7 @@ export const QUESTIONS: readonly Question[] = [
   uploads,
   routes,
   latency,
+  overload,
   memory,
   reload,
   micro,

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { startIdentityProvider } from './identity-provider.ts';
@@ -12,16 +12,20 @@ const config = join(here, 'sluice.yaml');
 const gateway = 'http://127.0.0.1:8080';
 const admin = 'http://127.0.0.1:9900';
 
-async function untilReady(): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const ready = await fetch(`${admin}/health/ready`).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (ready) return;
+function ready(): Promise<boolean> {
+  return fetch(`${admin}/health/ready`).then(
+    (response) => response.ok,
+    () => false,
+  );
+}
+
+async function untilReady(child: ChildProcess): Promise<void> {
+  for (let attempt = 0; attempt < 600; attempt++) {
+    if (await ready()) return;
     await new Promise((wake) => setTimeout(wake, 100));
   }
-  throw new Error('the gateway did not become ready within 10 s');
+  child.kill('SIGTERM');
+  throw new Error('the gateway did not become ready within a minute');
 }
 
 function show(title: string, ...commands: string[]): void {
@@ -30,6 +34,7 @@ function show(title: string, ...commands: string[]): void {
 }
 
 try {
+  if (await ready()) throw new Error(`a gateway answers at ${admin} already: end it first`);
   const services = await startServices();
   const provider = await startIdentityProvider();
   const child = spawn(process.execPath, [join(root, 'bin/sluice.js'), 'start', '-c', config], {
@@ -38,7 +43,7 @@ try {
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill('SIGTERM'));
   child.on('exit', (code) => process.exit(code ?? 0));
-  await untilReady();
+  await untilReady(child);
 
   console.log(`\nThe shop is open.\n\n  gateway   ${gateway}\n  admin     ${admin}  (/metrics, /health/ready)`);
   console.log(`  identity  ${provider.issuer}`);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { verifyPassword } from '../policies/auth/password-verification.ts';
+import { verifyPassword } from '../policies/auth/basic/password-verification.ts';
 import { parsePasswordHash, weaknessOf } from '../semantics/password-hash.ts';
 
 const shim = fileURLToPath(new URL('../../bin/sluice.js', import.meta.url));

@@ -94,11 +94,18 @@ export function renderStatus(status: Status): string {
     ]);
     lines.push('', table(['limit', 'of', 'allowed', 'limited', 'reported'], rows));
   }
+  if (status.limitStore !== null) lines.push('', describeLimitStore(status.limitStore));
   if (overflowed > 0)
     lines.push('', `${overflowed} attempts found none of the ${slots} buckets free and shared one (\`stores.local\`).`);
   if (status.routes.length > 0)
     lines.push('', `Rates, percentiles and errors are of the last ${Math.round(status.window)} s.`);
   return lines.join('\n');
+}
+
+function describeLimitStore({ state, instances, counters }: NonNullable<Status['limitStore']>): string {
+  const decided = `${counters.answered} attempts decided there, ${counters.local + counters.late} here`;
+  const machines = `${instances} gateway${instances === 1 ? '' : 's'} share it`;
+  return `limits in Redis: ${state === 'closed' ? 'in order' : `not in order (breaker ${state})`}, ${machines}; ${decided}`;
 }
 
 function describeStore({ kind, failure, since }: NonNullable<Status['records']>): string {

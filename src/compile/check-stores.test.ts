@@ -40,7 +40,7 @@ describe('stores', () => {
   it('are one server by its URL', async () => {
     assert.deepEqual(await storesOf('{ redis: "redis://redis" }'), plain);
     assert.deepEqual(
-      await storesOf('{ redis: "redis://a:b@redis:7000/3", prefix: "shop:eu", timeout: 20ms, onFailure: refuse }'),
+      await storesOf('{ redis: "redis://a:b@redis:7000/3", prefix: "shop:eu", timeout: 20ms, onFailure: deny }'),
       {
         ...plain,
         servers: [{ host: 'redis', port: 7000, path: null }],
@@ -49,7 +49,7 @@ describe('stores', () => {
         database: 3,
         prefix: 'shop:eu',
         timeout: 20,
-        onFailure: 'refuse',
+        onFailure: 'deny',
       },
     );
     const apart = await storesOf('{ redis: "redis://redis", username: a, password: b, database: 3 }');

@@ -1,6 +1,5 @@
 import type { Place } from '../base/problem.ts';
 import type { KeyPath } from '../config/key-path.ts';
-import { neverOverloaded, openGate } from '../plan/admission.ts';
 import { ResponseHead } from '../plan/call.ts';
 import type { Exchange, Identity } from '../plan/exchange.ts';
 import type { Gateway } from '../plan/host-table.ts';
@@ -11,8 +10,6 @@ import type { Registry } from '../plan/registry.ts';
 import { Reply } from '../plan/reply.ts';
 import { inLayerOrder, inPhaseOrder, isBeforeIdentity } from './chain.ts';
 import type { CheckedConfig } from './check.ts';
-import { noCredentials } from './check-auth.ts';
-import { plansOf } from './check-plans.ts';
 import type { CheckedRoute } from './check-routes.ts';
 import { entriesIn } from './check-settings.ts';
 import type { ExplainedCaller, ExplainedEntries } from './explain-caller.ts';
@@ -25,8 +22,8 @@ import {
   localAnswer,
   upstreamOf,
 } from './explain-target.ts';
-import { noFeeds } from './feeds.ts';
-import { idleLimiter, idleUsage, noLimitCounts } from './idle-limits.ts';
+import { upstreamSteps } from './explain-upstream.ts';
+import { idlePorts } from './idle-ports.ts';
 import { valueAt } from './inherit.ts';
 import type { PolicyUse } from './plan-document.ts';
 import { PolicyCompiler } from './policy-compiler.ts';
@@ -141,9 +138,11 @@ export function runRoute(
     }
   } else {
     for (const { policy, place, hooks } of inLayerOrder(entries)) {
-      steps.push({ stage: hooks.dispatch?.layer ?? '', policy, place, outcome: null, findings: [] });
+      const { layer = '', words = null } = hooks.dispatch ?? {};
+      steps.push({ stage: layer, policy, place, outcome: words, findings: [] });
     }
     addTimeout(steps, checked, config);
+    steps.push(...upstreamSteps(checked, config, registry));
   }
   for (const { policy, place, hooks } of entries) {
     if (hooks.response !== undefined) steps.push({ stage: 'response', policy, place, outcome: null, findings: [] });
@@ -170,24 +169,8 @@ function entriesOf(
 ): Entry[] {
   const uses = config.document?.uses ?? [];
   const readers = new Set<PolicyUse>();
-  const log = { write: (): void => undefined };
-  const compiler = new PolicyCompiler([...registry.policies, ...config.userPolicies], uses, {
-    log,
-    logTo: () => log,
-    credentials: noCredentials,
-    feed: (use, name) => {
-      readers.add(use);
-      return noFeeds.find(use.policy, name);
-    },
-    identifier,
-    limiter: idleLimiter,
-    limitCounts: noLimitCounts,
-    plans: plansOf(config.document?.plans ?? [], config.document?.identifiers ?? []),
-    usage: idleUsage,
-    gate: () => openGate,
-    overload: () => neverOverloaded,
-    problem: () => undefined,
-  });
+  const ports = idlePorts(config, identifier, (use) => readers.add(use));
+  const compiler = new PolicyCompiler([...registry.policies, ...config.userPolicies], uses, ports);
   const users = new Set(config.userPolicies.map(({ name }) => name));
   const facts = {
     name: document.name,

@@ -65,6 +65,11 @@ export function describeTarget({ target }: CheckedRoute, config: CheckedConfig):
   }
 }
 
+/** Indices of the upstreams that a route may ask. */
+export function upstreamsOf({ document: { target } }: Pick<CheckedRoute, 'document'>): readonly number[] {
+  return target.kind === 'upstream' ? [target.upstream] : target.kind === 'weighted' ? target.upstreams : [];
+}
+
 /** Null where no service is asked. */
 export function upstreamOf(
   { document }: CheckedRoute,
@@ -73,8 +78,7 @@ export function upstreamOf(
   config: CheckedConfig,
 ): ExplainedUpstream | null {
   const { target } = document;
-  const indices = target.kind === 'upstream' ? [target.upstream] : target.kind === 'weighted' ? target.upstreams : [];
-  const options = indices.flatMap((index) => config.document?.upstreams[index] ?? []);
+  const options = upstreamsOf({ document }).flatMap((index) => config.document?.upstreams[index] ?? []);
   const [first] = options;
   if (first === undefined) return null;
   const path =

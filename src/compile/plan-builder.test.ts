@@ -130,6 +130,22 @@ routes:
   assert.equal(name('GET', 'http://eu.shop.example/x'), 'rest');
 });
 
+test('no path and no field makes a regular expression try for ever', async () => {
+  const { plan } = await planFrom(`upstreams: { a: http://127.0.0.1:1 }
+routes:
+  ~/(?<all>(?:a+)+)b: { name: path, to: a }
+  /x:
+    - { name: field, match: { headers: { x-a: { regex: "(?:a|a?)+b|(?:.*a){20}" } } }, to: a }
+  /*: { name: rest, to: a }
+`);
+  const hostile = 'a'.repeat(1_000);
+  const name = (path: string, field = 'b') => ask(plan, 'GET', `http://h${path}`, { 'x-a': field }).route.name;
+  assert.equal(name(`/${hostile}`), 'rest');
+  assert.equal(name(`/${hostile}b`), 'path');
+  assert.equal(name('/x', `${hostile}c`), 'rest');
+  assert.equal(name('/x', `${hostile}b`), 'field');
+});
+
 test('`upgrade: false` keeps the request from switching protocols', async () => {
   const { plan, ports } = await planFrom(`upstreams:
   a: http://127.0.0.1:1

@@ -25,6 +25,7 @@ const reading: ProcessReading = {
     contended: 0,
     limits: [{ scope: 'gateway web', limit: 'flood', allowed: 7, limited: 8, reported: 0 }],
   },
+  limitStore: null,
   config: { version: 3, hash: 'abc', loadedAt: 2_000, lastReloadFailed: true, reloads: 2, failedReloads: 1 },
 };
 
@@ -49,6 +50,12 @@ describe('metrics text', () => {
   cell.callStarted(0);
   cell.callEnded(0, 2);
   cell.upstreamError(0, errors.upstreamConnect);
+  cell.waiting(0, 1);
+  cell.waiting(-1, 2);
+  cell.overloaded(0);
+  cell.upstreamLimit(0, 83);
+  cell.shed(2);
+  cell.connectionRefused();
   const routes = [
     { series: 0, gateway: 'web', route: 'GET "/a"\\b\n' },
     { series: 1, gateway: 'web', route: 'unused' },
@@ -86,6 +93,14 @@ describe('metrics text', () => {
       'sluice_worker_event_loop_delay_seconds{worker="1"} 0.002',
       'sluice_upstream_errors_total{upstream="users",kind="connect"} 1',
       'sluice_upstream_requests_total{upstream="users"} 1',
+      'sluice_upstream_waiting{upstream="users"} 1',
+      'sluice_upstream_overloaded_total{upstream="users"} 1',
+      'sluice_upstream_concurrency_limit{upstream="users"} 83',
+      'sluice_waiting 2',
+      'sluice_overloaded_total 0',
+      'sluice_shed_total{priority="low"} 1',
+      'sluice_client_connections_refused_total 1',
+      'sluice_worker_overload_level{worker="1"} 0',
     ]) {
       assert.ok(lines.includes(line), line);
     }

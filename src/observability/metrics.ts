@@ -2,6 +2,7 @@ import { limitOutcomes } from '../plan/limiter.ts';
 import { priorityNames } from '../plan/priority.ts';
 import { cumulativeCounts } from '../shared-memory/histogram.ts';
 import type { LimitsReading } from '../shared-memory/limit-segments.ts';
+import type { LimitStoreReading } from '../shared-memory/limit-store.ts';
 import type { MetricsView } from '../shared-memory/metrics-view.ts';
 import { ExpositionText, type Labels } from './exposition-text.ts';
 
@@ -35,6 +36,8 @@ export interface ProcessReading {
   /** Workers that were replaced, by reason. */
   readonly replaced: Readonly<Record<string, number>>;
   readonly limits: LimitsReading;
+  /** Null: limits are kept in this process. */
+  readonly limitStore: LimitStoreReading | null;
   readonly config: {
     readonly version: number;
     readonly hash: string;
@@ -63,6 +66,7 @@ export function renderMetrics(
   routeMetrics(text, view, routes);
   upstreamMetrics(text, view, upstreams);
   limitMetrics(text, reading.limits);
+  if (reading.limitStore !== null) limitStoreMetrics(text, reading.limitStore);
   connectionMetrics(text, view);
   processMetrics(text, reading);
   return text.toString();
@@ -144,6 +148,18 @@ function limitMetrics(text: ExpositionText, { slots, evicted, overflowed, conten
   ] as const;
   for (const [name, help, count] of counts) text.single(`sluice_ratelimit_${name}_total`, 'counter', help, count);
   text.single('sluice_ratelimit_buckets', 'gauge', 'Keys of limits that can be at work at once.', slots);
+}
+
+function limitStoreMetrics(text: ExpositionText, { state, instances, counters }: LimitStoreReading): void {
+  const name = 'sluice_ratelimit_store';
+  text.single(`${name}_up`, 'gauge', '1 while limits are decided in Redis.', state === 'closed' ? 1 : 0);
+  text.single(`${name}_instances`, 'gauge', 'Gateways that share it, as last known.', instances);
+  text.family(`${name}_attempts_total`, 'counter', 'Attempts by who decided them.');
+  for (const decided of ['answered', 'late', 'local', 'allowed', 'denied'] as const) {
+    text.sample(`${name}_attempts_total`, { decided }, counters[decided]);
+  }
+  text.single(`${name}_failures_total`, 'counter', 'Commands that failed, came late or were lost.', counters.failures);
+  text.single(`${name}_opened_total`, 'counter', 'Times that its breaker opened.', counters.opened);
 }
 
 function connectionMetrics(text: ExpositionText, view: MetricsView): void {

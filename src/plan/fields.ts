@@ -15,6 +15,7 @@ import {
   type Rate,
 } from '../base/units.ts';
 import { parseNetwork } from '../semantics/cidr.ts';
+import { LinearRegex } from '../semantics/linear-regex.ts';
 
 /** Keys of `.meta()` that the configuration checker reads; they never reach the JSON Schema as they are. */
 export interface FieldMeta {

@@ -47,6 +47,8 @@ export interface Finding {
 }
 export interface DispatchHook {
   layer: DispatchLayer;
+  /** For `sluice explain`: what it does, with the values of its options. */
+  words?: string;
   wrap(next: Dispatch): Dispatch;
 }
 export interface ResponseHook {

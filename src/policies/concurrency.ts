@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { errors } from '../base/gateway-error.ts';
 import { type FieldName, fieldName } from '../base/headers.ts';
+import { formatDuration } from '../base/units.ts';
 import type { UpstreamCall } from '../plan/call.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import { count, duration, headerName } from '../plan/fields.ts';
@@ -82,10 +83,18 @@ export const concurrency = definePolicy<Options, Placed>({
     const reads: Fact[] = !isForAnybody && (by === 'identity' || by === 'consumer') ? ['identity'] : [];
     return {
       reads,
-      dispatch: { layer: 'admit', wrap: (next) => gate.guard(next, keyOf, report ? reported : null) },
+      dispatch: {
+        layer: 'admit',
+        words: `at most ${max} at once${by === 'route' ? '' : ` by ${typeof by === 'object' ? by.header : by}`}, ${waits(queue, timeout)}`,
+        wrap: (next) => gate.guard(next, keyOf, report ? reported : null),
+      },
     };
   },
 });
+
+function waits(queue: number, timeout: number): string {
+  return queue === 0 ? 'nobody waits' : `${queue} in each worker wait for up to ${formatDuration(timeout)}`;
+}
 
 function keyReader(by: Exclude<By, 'route'>): (call: UpstreamCall) => string {
   const field = typeof by === 'object' ? fieldName(by.header) : null;

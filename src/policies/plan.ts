@@ -50,6 +50,6 @@ export const plan = definePolicy<z.output<typeof options>, PlacedPlan>({
 function checkCost({ name, rate, quotas }: PlanRules, cost: number, env: CompileEnv): void {
   const most = Math.min(rate?.burst ?? Number.POSITIVE_INFINITY, ...quotas.map(({ limit }) => limit));
   if (cost <= most) return;
-  const message = `under the plan \`${name}\` there are never more than ${most}`;
-  env.problem('error', 'plan-cost', message, 'Write less, or raise what the plan gives.', ['cost']);
+  const message = `whoever is on the plan \`${name}\` never gets through: it gives ${most} at most`;
+  env.problem('warning', 'plan-cost', message, 'Write less, or raise what the plan gives.', ['cost']);
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { formatDuration } from '../base/units.ts';
 import type { AdaptiveOptions } from '../plan/admission.ts';
 import { count, duration, orTrue } from '../plan/fields.ts';
 import { definePolicy } from '../plan/policy.ts';
@@ -76,6 +77,14 @@ export const upstreamConcurrency = definePolicy<Options>({
       timeout,
       adaptive: given,
     });
-    return { dispatch: { layer: 'admit', wrap: (next) => gate.guard(next, null, null) } };
+    const limit = given === null ? `at most ${max}` : `at most ${given.min} to ${max}, by latency,`;
+    const waits = queue === 0 ? 'nobody waits' : `${queue} in each worker wait for up to ${formatDuration(timeout)}`;
+    return {
+      dispatch: {
+        layer: 'admit',
+        words: `${limit} at once, ${waits}`,
+        wrap: (next) => gate.guard(next, null, null),
+      },
+    };
   },
 });

@@ -26,6 +26,16 @@ test('parameters are named, `rest` for the wildcard', () => {
   assert.deepEqual(regex.value.parameters, ['year', 'slug']);
 });
 
+test('a regular expression covers the whole path, anchors written or not', () => {
+  for (const text of ['~/a/[0-9]+', '~^/a/[0-9]+$', '~(?i)/A/[0-9]+']) {
+    const parsed = parsePathPattern(text);
+    assert.ok(parsed.ok && parsed.value.kind === 'regex', text);
+    assert.ok(parsed.value.regex.test('/a/12'), text);
+    assert.ok(!parsed.value.regex.test('/a/12/b'), text);
+    assert.ok(!parsed.value.regex.test('/x/a/12'), text);
+  }
+});
+
 test('a route key is methods and a path', () => {
   const parsed = parseRouteKey('POST,GET /a');
   assert.ok(parsed.ok);
@@ -47,11 +57,11 @@ for (const [text, remedy] of [
   ['/a/./b', 'Write `/a/b`.'],
   ['/a/%5c', 'Leave out dot segments, backslashes and malformed escapes.'],
   ['~a', 'Write `~/a`.'],
-  ['~/(a+)+', 'Repeat a class: `[^/]+`.'],
-  ['~/(a|ab)*', 'Repeat a class: `[^/]+`.'],
-  ['~/((a+)b)+', 'Repeat a class: `[^/]+`.'],
-  ['~/.*.*.*.*.*', 'Use bounds such as `{1,20}`.'],
-  ['~/(?=a)', 'Use plain groups.'],
+  ['~/(?=a)', 'Use plain groups, and `(?i)` in front.'],
+  ['~/(a)\\1', 'Use classes such as `[A-Za-z]`, and plain groups.'],
+  ['~/[a', 'Complete it.'],
+  ['~/(?<a>x)/(?<a>y)', 'Give each a name of its own.'],
+  ['~/[a-z]{1,1000}', 'Shorten it, and repeat less often: `{1,20}`.'],
 ] as const) {
   test(`refuses \`${text}\` with a remedy`, () => {
     const parsed = parsePathPattern(text);

@@ -78,3 +78,20 @@ export class LimitStoreCell {
     return { state, instances: this.instances, counters };
   }
 }
+
+/** From fine to bad: what one worker cannot reach, the process cannot count on. */
+const BY_TROUBLE: readonly LimitStoreState[] = ['closed', 'connecting', 'half-open', 'open'];
+
+/** What all workers see, as one; null: there are none. */
+export function summarize(readings: readonly LimitStoreReading[]): LimitStoreReading | null {
+  const [first, ...others] = readings;
+  if (first === undefined) return null;
+  const counters: Record<LimitStoreCounter, number> = { ...first.counters };
+  let { state, instances } = first;
+  for (const other of others) {
+    if (BY_TROUBLE.indexOf(other.state) > BY_TROUBLE.indexOf(state)) state = other.state;
+    instances = Math.max(instances, other.instances);
+    for (const name of Object.keys(counters) as LimitStoreCounter[]) counters[name] += other.counters[name];
+  }
+  return { state, instances, counters };
+}

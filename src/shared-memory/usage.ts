@@ -171,6 +171,11 @@ export class UsageTable {
     Atomics.compareExchange(this.#states, slot, slotState.underWay, next);
   }
 
+  /** What it has elsewhere is to be looked up. */
+  touch(slot: number): void {
+    Atomics.store(this.#states, slot, slotState.changed);
+  }
+
   /** What is in it is kept already. */
   calm(slot: number): void {
     Atomics.store(this.#states, slot, slotState.clean);

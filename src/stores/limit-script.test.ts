@@ -12,6 +12,8 @@ const skip = redisMissing;
 /** Microseconds; a multiple of every period below, so that windows begin where those of the model do. */
 const ORIGIN = 1_764_000_000_000_000;
 
+const NEAR = 1e6;
+
 /** The script with a clock that tests set, and keys that are kept long enough for a clock that stands still. */
 const SCRIPT = LIMIT_SCRIPT.replace(
   "redis.call('TIME')",
@@ -25,20 +27,24 @@ interface Wish {
   readonly isCharge: boolean;
 }
 
-/** What `semantics/rate.ts` says about the same wishes. */
+/**
+ * What `semantics/rate.ts` says about the same wishes. A bucket is the same at any time, so it is looked at near 0, where
+ * doubles are finer than a nanosecond; windows stand where they stand, and have whole numbers only.
+ */
 class Model {
   readonly #states = new Map<string, number>();
 
   attempt({ key, use, cost, isCharge }: Wish, now: number): RateVerdict | null {
     const name = `${key} ${use.id}`;
-    const state = this.#states.get(name) ?? 0;
+    const shift = use.rate.algorithm === 'gcra' ? now - NEAR : 0;
+    const state = Math.max(0, (this.#states.get(name) ?? 0) - shift);
     if (isCharge) {
-      this.#states.set(name, charge(use.rate, state, now, cost));
+      this.#states.set(name, charge(use.rate, state, now - shift, cost) + shift);
       return null;
     }
     const verdict = new RateVerdict();
-    take(use.rate, state, now, cost, verdict);
-    if (verdict.allowed) this.#states.set(name, verdict.state);
+    take(use.rate, state, now - shift, cost, verdict);
+    if (verdict.allowed) this.#states.set(name, verdict.state + shift);
     return verdict;
   }
 }

@@ -1,4 +1,5 @@
 import type { Limiter } from '../plan/limiter.ts';
+import type { Closable } from '../plan/policy.ts';
 import type { LimitStoreCell } from '../shared-memory/limit-store.ts';
 import { RedisLimiter } from './redis-limiter.ts';
 import type { StoresSettings } from './settings.ts';
@@ -16,6 +17,10 @@ export interface SharedLimiterOptions {
  * Where a worker's limits are kept: in Redis when machines share one, else where they are kept anyway. Never throws and
  * never waits; close it to let go of the connection.
  */
-export function openSharedLimiter({ shared }: StoresSettings, local: Limiter, options: SharedLimiterOptions): Limiter {
+export function openSharedLimiter(
+  { shared }: StoresSettings,
+  local: Limiter,
+  options: SharedLimiterOptions,
+): Limiter & Partial<Closable> {
   return shared === null ? local : new RedisLimiter({ settings: shared, local, ...options });
 }

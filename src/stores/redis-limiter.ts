@@ -36,7 +36,6 @@ const MEANWHILE: Readonly<Record<RedisSettings['onFailure'], string>> = {
   local: 'meanwhile each machine grants its share of every limit',
   allow: 'meanwhile limits let everything pass',
   deny: 'meanwhile limited routes answer 503',
-  refuse: 'meanwhile limited routes answer 503',
 };
 /** Milliseconds after which a request that nobody could decide may come back. */
 const RETRY_MS = 1000;

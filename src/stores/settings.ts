@@ -32,7 +32,7 @@ export interface RedisSettings {
   /** Milliseconds that a request may wait for it. */
   readonly timeout: number;
   /** What requests that would need it get while it is out of reach: what this machine knows, passage, or 503. */
-  readonly onFailure: 'local' | 'allow' | 'deny' | 'refuse';
+  readonly onFailure: 'local' | 'allow' | 'deny';
 }
 
 export interface RedisServer {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LimitMemory } from '../shared-memory/limit-segments.ts';
 import { MetricsView } from '../shared-memory/metrics-view.ts';
 import { UsageMemory } from '../shared-memory/usage-segments.ts';
+import { noStores } from '../stores/settings.ts';
 import { Crew, type CrewSettings } from './crew.ts';
 import { FeedHub } from './feed-hub.ts';
 import type { PlanParcel } from './messages.ts';
@@ -39,6 +40,7 @@ describe('crew', () => {
         env: () => process.env,
         log: new ProcessLog((line) => lines.push(line), false),
         ticketKeys: Buffer.alloc(48),
+        stores: noStores,
         feeds: new FeedHub(
           () => [],
           () => undefined,

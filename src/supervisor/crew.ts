@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import type { LimitMemory } from '../shared-memory/limit-segments.ts';
 import type { UsageMemory } from '../shared-memory/usage-segments.ts';
+import type { StoresSettings } from '../stores/settings.ts';
 import { CellPool } from './cells.ts';
 import { Exclusive } from './exclusive.ts';
 import type { FeedHub } from './feed-hub.ts';
@@ -31,6 +33,7 @@ export interface CrewOptions {
   /** What all of them share for limits. */
   readonly limits: LimitMemory;
   readonly usage: UsageMemory;
+  readonly stores: StoresSettings;
   /** How many series are in use, for clearing gauges. */
   series(): { routes: number; upstreams: number };
   /** A thread that cannot be ended: only the end of the process frees what it holds. */
@@ -47,6 +50,7 @@ export class Crew {
   readonly #options: CrewOptions;
   readonly #exclusive = new Exclusive();
   readonly #watchdog: Watchdog<WorkerThread>;
+  readonly #instance = randomUUID();
   #settings: CrewSettings;
   #plan: PlanParcel | null = null;
   #ticketKeys: Uint8Array;
@@ -195,6 +199,8 @@ export class Crew {
       ...cells,
       limits: this.#options.limits.segments,
       usage: this.#options.usage.segments,
+      stores: this.#options.stores,
+      instance: this.#instance,
       ticketKeys: this.#ticketKeys,
       draining: this.#draining,
       ownsUnixSockets,

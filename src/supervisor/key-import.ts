@@ -1,4 +1,4 @@
-import { hashOf, type KeyRecord, type Pepper } from '../policies/auth/key-record.ts';
+import { hashOf, type KeyRecord, type Pepper } from '../policies/auth/api-key/key-record.ts';
 import { makeKey } from '../semantics/api-key.ts';
 import type { KeyDirectory } from './key-directory.ts';
 import { type ImportedKey, importedKey, KeyDeskError, problemsOf, type RequestProblem } from './key-requests.ts';

@@ -1,4 +1,4 @@
-import type { KeyRecord } from '../policies/auth/key-record.ts';
+import type { KeyRecord } from '../policies/auth/api-key/key-record.ts';
 import type { KeyDirectory } from './key-directory.ts';
 
 export type KeyState = 'active' | 'disabled' | 'expired' | 'revoked' | 'unknown-consumer' | 'unknown-entry';

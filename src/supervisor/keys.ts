@@ -1,6 +1,6 @@
 import type { Records } from '../plan/records.ts';
-import { hashOf, KEYS_COLLECTION, type KeyRecord, readKeyRecord } from '../policies/auth/key-record.ts';
-import { type Peppers, peppersOf } from '../policies/auth/peppers.ts';
+import { hashOf, KEYS_COLLECTION, type KeyRecord, readKeyRecord } from '../policies/auth/api-key/key-record.ts';
+import { type Peppers, peppersOf } from '../policies/auth/api-key/peppers.ts';
 import { keyDigest, keyId, makeKey, visiblePart } from '../semantics/api-key.ts';
 import { Exclusive } from './exclusive.ts';
 import type { KeyDirectory } from './key-directory.ts';

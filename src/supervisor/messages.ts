@@ -2,6 +2,7 @@ import type { FeedNews, FeedQuestion } from '../compile/feeds.ts';
 import type { GaugeSegments } from '../shared-memory/gauges.ts';
 import type { LimitSegments } from '../shared-memory/limit-segments.ts';
 import type { UsageSegments } from '../shared-memory/usage-segments.ts';
+import type { StoresSettings } from '../stores/settings.ts';
 
 /** What the supervisor and a worker tell each other. Everything that is counted or measured goes by shared memory. */
 export interface WorkerBoot {
@@ -11,6 +12,10 @@ export interface WorkerBoot {
   readonly gauges: GaugeSegments;
   readonly limits: LimitSegments;
   readonly usage: UsageSegments;
+  readonly limitStore: SharedArrayBuffer;
+  readonly stores: StoresSettings;
+  /** The same in all workers of a process, and in no other one. */
+  readonly instance: string;
   readonly ticketKeys: Uint8Array;
   readonly draining: boolean;
   /** A Unix socket cannot be shared, so one worker has it. */

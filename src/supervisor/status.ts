@@ -2,6 +2,7 @@ import type { ProcessReading } from '../observability/metrics.ts';
 import type { RecordsState } from '../plan/records.ts';
 import type { WorkerVitals } from '../shared-memory/control.ts';
 import type { LimitsReading } from '../shared-memory/limit-segments.ts';
+import type { LimitStoreReading } from '../shared-memory/limit-store.ts';
 import type { RecentTraffic, RouteRate, UpstreamRate } from './recent.ts';
 import type { ReloadReason } from './reloader.ts';
 import type { SupervisionReport } from './supervision.ts';
@@ -36,6 +37,8 @@ export interface Status {
   readonly usage: UsageState | null;
   /** What limits have decided since the start. */
   readonly limits: LimitsReading;
+  /** The Redis that limits are kept in; null: they are kept here. */
+  readonly limitStore: LimitStoreReading | null;
   /** Of the last seconds: `window`. */
   readonly window: number;
   readonly routes: readonly RouteRate[];
@@ -92,6 +95,7 @@ export function readStatus(
     records: supervisor.background?.records.state ?? null,
     usage: supervisor.background?.usage.state ?? null,
     limits: supervisor.limits.read(supervisor.view()),
+    limitStore: limitStoreOf(supervisor),
     window: traffic.seconds,
     routes: traffic.routes,
     upstreams: traffic.upstreams,
@@ -111,6 +115,7 @@ export function readProcess(supervisor: Supervisor, version: string): ProcessRea
     workers: [...supervisor.crew.workers].map((worker) => ({ id: worker.id, ...worker.vitals })),
     replaced: replaced(supervisor),
     limits: supervisor.limits.read(supervisor.view()),
+    limitStore: limitStoreOf(supervisor),
     config: {
       version: supervisor.version,
       hash: supervisor.config.hash,
@@ -120,6 +125,10 @@ export function readProcess(supervisor: Supervisor, version: string): ProcessRea
       failedReloads: supervisor.reloads.failed,
     },
   };
+}
+
+function limitStoreOf({ config, crew }: Supervisor): LimitStoreReading | null {
+  return config.settings.stores.shared === null ? null : crew.cells.limitStore;
 }
 
 function replaced(supervisor: Supervisor): Record<string, number> {

@@ -98,6 +98,7 @@ export class Supervisor {
         feeds: this.#feeds,
         limits: this.limits,
         usage: this.usage,
+        stores: config.settings.stores,
         env: () => this.state.workerEnv(process.env),
         log: options.log,
         ticketKeys: this.#ticketKeys.current,

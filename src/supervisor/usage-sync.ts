@@ -70,6 +70,16 @@ export class UsageSync {
     }
   }
 
+  /** The next run learns all that the store has of a subject. */
+  refresh(window: UsageWindow, subject: string): void {
+    const table = this.#memory.tableOf(window);
+    const slot = table.find(window.id, subject);
+    if (slot === null) return;
+    const known = this.#known.get(table)?.get(slot);
+    if (known !== undefined) known.readAt = 0;
+    table.touch(slot);
+  }
+
   adopt(window: UsageWindow, { subject, stamp, plan, used }: UsageRow): void {
     const table = this.#memory.tableOf(window);
     const planId = plan === null ? 0 : hash32(plan);

@@ -129,6 +129,11 @@ export class UsageDesk {
     const sync = this.#open();
     for (const window of windows) {
       await sync.loadOne(window, subject).catch(orFail);
+      // What others counted until now is reset too.
+      sync.refresh(window, subject);
+    }
+    await this.#synchronise().catch(orFail);
+    for (const window of windows) {
       if (reset) this.#reset(window, subject);
       else this.#add(window, subject, window.clock.stamp, add ?? 0);
     }
@@ -201,8 +206,14 @@ export class UsageDesk {
     }
     try {
       const kept = (await this.#store?.load(name, from, clock.stamp, Number.MAX_SAFE_INTEGER)) ?? [];
-      // What is in memory is newer; what is not gave way to others, or was counted elsewhere.
-      return [...rows, ...kept.filter(({ subject }) => !plans.has(subject))];
+      // It was told of everything here just now, and knows of others besides, but not always of their plans.
+      const stored = new Set(kept.map(({ subject }) => subject));
+      return [
+        ...kept
+          .filter(({ used }) => used > 0)
+          .map((row) => ({ ...row, plan: row.plan ?? plans.get(row.subject) ?? null })),
+        ...rows.filter(({ subject }) => !stored.has(subject)),
+      ];
     } catch (error) {
       orFail(error);
       return rows;

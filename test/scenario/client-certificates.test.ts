@@ -205,6 +205,33 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   });
 }
 
+test('connections that old authorities vouched for end with them, after the answer under way', async () => {
+  const { runtime, seen } = await gateway(settings('optional'), { ticketKeys: randomBytes(48) });
+  using _ = runtime;
+  const [asking, idle] = [
+    await connectSecure(runtime.port, shown(orders)),
+    await connectSecure(runtime.port, shown(orders)),
+  ];
+  assert.deepEqual([await ask(asking), await ask(idle)], [200, 200]);
+  const { promise: held, resolve: release } = Promise.withResolvers<undefined>();
+  const slow = (pool: Parameters<NonNullable<RuntimeOptions['routes']>>[0]) => ({
+    '/*': handRoute({ dispatch: pool('main').dispatch, request: [{ phase: 'guard' as const, run: () => held }] }),
+  });
+  // What does not concern clients lets their connections live.
+  await runtime.reload({ listener: settings('optional'), routes: slow });
+  asking.send(GET);
+  await until('the request is under way', () => runtime.server.active === 1);
+  const next = makeAuthority('Next Clients');
+  await runtime.reload({ listener: settings('optional', next.certificate), routes: slow });
+  await idle.untilClosed();
+  assert.equal(runtime.server.connections, 1);
+  release(undefined);
+  const answer = await asking.response();
+  assert.equal(answer.status, 200);
+  await asking.untilClosed();
+  assert.equal(seen.length, 2);
+});
+
 test('an authority under another one is either known here or sent by the client', async () => {
   const issuing = clients.subordinate('Issuing Authority');
   const leaf = issuing.issueClient('/CN=leaf');

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { SourceReport } from '../../src/policies/auth/jwks-source.ts';
+import type { SourceReport } from '../../src/policies/auth/jwks/jwks-source.ts';
 import type { Status } from '../../src/supervisor/status.ts';
 import { type Gateway, type GatewayOptions, startGateway, until } from '../harness.ts';
 import { failures, IdentityProvider } from '../support/identity-provider.ts';

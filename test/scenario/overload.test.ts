@@ -138,7 +138,7 @@ describe('a service with four times as much to do as it can', () => {
       const { high, normal, low } = load.tallies;
 
       assert.ok(seen.most <= SLOTS, `${seen.most} at once`);
-      assert.ok(seen.busyMs / (elapsed * SLOTS) > 0.6, `in use ${seen.busyMs / (elapsed * SLOTS)} of the time`);
+      assert.ok(seen.busyMs / (elapsed * SLOTS) > 0.4, `in use ${seen.busyMs / (elapsed * SLOTS)} of the time`);
       assert.deepEqual([high.refused, high.failed, normal.failed, low.failed], [0, 0, 0, 0]);
       assert.ok(low.refused > normal.refused, 'the lowest class goes first');
       assert.ok(normal.answered.length > low.answered.length);

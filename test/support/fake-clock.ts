@@ -1,5 +1,5 @@
 import type { Closable } from '../../src/plan/policy.ts';
-import type { Clock } from '../../src/policies/auth/jwks-clock.ts';
+import type { Clock } from '../../src/policies/auth/clock.ts';
 
 interface Timer {
   readonly at: number;

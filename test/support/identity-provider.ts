@@ -66,7 +66,7 @@ export class IdentityProvider {
     if (key === undefined) throw new Error('there is no key');
     return await new SignJWT({ iss: this.issuer, ...claims })
       .setProtectedHeader({ alg: 'ES256', kid: key.kid })
-      .setIssuedAt()
+      .setIssuedAt(claims.iat)
       .setExpirationTime('5m')
       .sign(key.privateKey);
   }

@@ -1,6 +1,6 @@
-import { type OidcOptions, oidcOptions } from '../../src/policies/auth/oidc-options.ts';
-import { ProviderFailure, type ProviderMetadata } from '../../src/policies/auth/oidc-provider.ts';
-import type { Grant, Session } from '../../src/policies/auth/oidc-session.ts';
+import { type OidcOptions, oidcOptions } from '../../src/policies/auth/oidc/oidc-options.ts';
+import { ProviderFailure, type ProviderMetadata } from '../../src/policies/auth/oidc/oidc-provider.ts';
+import type { Grant, Session } from '../../src/policies/auth/oidc/oidc-session.ts';
 
 /** Parts of sign-ins made by hand. */
 

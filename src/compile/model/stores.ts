@@ -30,9 +30,9 @@ const shared = z.strictObject({
   tls: clientTls.optional().describe('How `rediss:` servers are spoken to.'),
   timeout: duration({ min: 1, max: 10_000 }).default(50).describe('How long a request may wait for it.'),
   onFailure: z
-    .enum(['local', 'refuse'])
+    .enum(['local', 'allow', 'deny'])
     .default('local')
-    .describe('What requests that need it get while it is away: what this machine knows, or 503.'),
+    .describe('What limited requests get while it is away: what this machine knows, passage, or 503.'),
 });
 
 const local = z.strictObject({

@@ -7,6 +7,8 @@ import { toWire } from '../../semantics/percent.ts';
 import { hasSeveralParameters, queryValue, withoutParameter } from '../../semantics/query.ts';
 
 const cookie = fieldName('cookie');
+/** `authorization` has nothing that `_` could stand for. */
+const ONE_SPELLING = /^[0-9A-Za-z]+$/;
 
 /** Where clients put a credential: one of these, or several. */
 export interface Places {
@@ -22,8 +24,8 @@ export class CredentialPlace {
   /** See `Identifier.place`: the first of the places, in the order header, cookie, query. */
   readonly name: string;
   readonly #header: FieldName | null;
-  /** The header in every spelling that the service may take for it. */
-  readonly #spellings: LookAlikes;
+  /** The header in every spelling that the service may take for it; null: it has but one. */
+  readonly #spellings: LookAlikes | null;
   /** In lower case; null: the whole value is the credential. */
   readonly #scheme: string | null;
   readonly #cookie: string | null;
@@ -32,7 +34,7 @@ export class CredentialPlace {
 
   constructor({ header, scheme = false, cookie: cookieName, query }: Places) {
     this.#header = header === undefined ? null : fieldName(header);
-    this.#spellings = new LookAlikes(header === undefined ? [] : [header]);
+    this.#spellings = header === undefined || ONE_SPELLING.test(header) ? null : new LookAlikes([header]);
     this.#scheme = scheme === false ? null : scheme.toLowerCase();
     this.#cookie = cookieName ?? null;
     this.#cookies = new Set(cookieName === undefined ? [] : [cookieName]);
@@ -56,7 +58,8 @@ export class CredentialPlace {
   conceal(exchange: Exchange): void {
     const { headers } = exchange;
     if (this.#header !== null && (this.#scheme === null || this.#inHeader(headers, this.#header) !== undefined)) {
-      headers.removeCovered(this.#spellings);
+      if (this.#spellings === null) headers.remove(this.#header);
+      else headers.removeCovered(this.#spellings);
     }
     if (this.#cookie !== null) concealCookies(headers, this.#cookies);
     if (this.#query !== null) exchange.query = withoutParameter(exchange.query, this.#query);

@@ -1,5 +1,5 @@
 import * as oauth from 'oauth4webapi';
-import { providerFetch } from '../auth/oidc-fetch.ts';
+import { providerFetch } from '../auth/provider-fetch.ts';
 
 /** How the gateway gets a token of its own (RFC 6749, 4.4). */
 export interface ClientCredentials {

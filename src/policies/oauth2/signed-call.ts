@@ -6,7 +6,7 @@ import {
   type ResponseHead,
   type Sink,
   type Tunnel,
-  UpstreamCall,
+  type UpstreamCall,
 } from '../../plan/call.ts';
 
 /**
@@ -17,12 +17,9 @@ export class SignedCall implements CallRunner {
   readonly inner: UpstreamCall;
 
   constructor(call: UpstreamCall, field: FieldName, value: string) {
-    const headers = call.headers.clone();
-    headers.set(field, value);
-    const inner = new UpstreamCall(call.method, call.target, call.authority, headers, call.body, call.exchange);
-    inner.upgrade = call.upgrade;
-    inner.expectContinue = call.expectContinue;
-    inner.takesTrailers = call.takesTrailers;
+    const inner = call.again();
+    inner.headers = call.headers.clone();
+    inner.headers.set(field, value);
     this.inner = inner;
     call.runner = this;
   }

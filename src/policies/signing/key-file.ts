@@ -25,7 +25,7 @@ export class KeyFile {
     try {
       const entries = JSON.parse(text) as { privateKey: object; createdAt: unknown; signsFrom: unknown }[];
       return entries.map(({ privateKey, createdAt, signsFrom }) =>
-        signingKeyOf(this.#algorithm, privateKey, Number(createdAt), Number(signsFrom)),
+        signingKeyOf(this.#algorithm, privateKey, momentOf(createdAt), momentOf(signsFrom)),
       );
     } catch {
       throw new Error(`${this.#path} is damaged`);
@@ -50,4 +50,9 @@ export class KeyFile {
       throw new Error(`${this.#path} cannot be written: ${(error as NodeJS.ErrnoException).code}`);
     }
   }
+}
+
+function momentOf(written: unknown): number {
+  if (typeof written !== 'number' || !Number.isSafeInteger(written)) throw new TypeError('this is no moment');
+  return written;
 }

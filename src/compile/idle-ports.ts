@@ -1,0 +1,36 @@
+import { neverOverloaded, openGate } from '../plan/admission.ts';
+import type { CheckedConfig } from './check.ts';
+import { noCredentials } from './check-auth.ts';
+import { plansOf } from './check-plans.ts';
+import { noFeeds } from './feeds.ts';
+import { idleLimiter, idleUsage, noLimitCounts } from './idle-limits.ts';
+import type { PolicyUse } from './plan-document.ts';
+import type { PolicyPorts } from './policy-compiler.ts';
+import { unasked } from './unasked.ts';
+
+const noLog = { write: (): void => undefined };
+
+/** What policies are compiled with for an explanation: nobody calls, nothing is used up. `reads` hears who has feeds. */
+export function idlePorts(
+  { document }: CheckedConfig,
+  identifier: PolicyPorts['identifier'] = unasked,
+  reads: (use: PolicyUse) => void = () => undefined,
+): PolicyPorts {
+  return {
+    log: noLog,
+    logTo: () => noLog,
+    credentials: noCredentials,
+    feed: (use, name) => {
+      reads(use);
+      return noFeeds.find(use.policy, name);
+    },
+    identifier,
+    limiter: idleLimiter,
+    limitCounts: noLimitCounts,
+    plans: plansOf(document?.plans ?? [], document?.identifiers ?? []),
+    usage: idleUsage,
+    gate: () => openGate,
+    overload: () => neverOverloaded,
+    problem: () => undefined,
+  };
+}
