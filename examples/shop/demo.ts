@@ -57,9 +57,9 @@ try {
     `curl -i -X DELETE ${gateway}/v1/catalog/1`,
   );
   show(
-    'a match list: /v2/search goes to the catalog, with x-beta to the next orders service',
+    'a match list: /v2/search goes to the catalog, with x-beta to the next orders service, for those who identify',
     `curl -i '${gateway}/v2/search?q=lamp'`,
-    `curl -i -H 'x-beta: 1' ${gateway}/v2/search`,
+    `curl -i -H 'x-beta: 1' -H "Authorization: Bearer $TOKEN" ${gateway}/v2/search`,
   );
   show('a deprecated path redirects, and says until when', `curl -i ${gateway}/legacy/catalog/items`);
   show(

@@ -30,6 +30,10 @@ export function define(command: Command): void {
     .option('--client <address>', 'address of the client')
     .option('--as <caller>', 'who calls: `id=42,scopes=users:read,roles=admin,claims.tier=gold`, or JSON', parseAs)
     .option('--anonymous', 'nobody has identified')
+    .addHelpText(
+      'after',
+      '\nNothing is sent, and no gateway has to run. Example:\n  sluice explain GET http://shop.example/v1/users/42 --as id=42,scopes=users:read',
+    )
     .action(explain);
 }
 

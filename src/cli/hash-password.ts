@@ -16,7 +16,7 @@ export function define(command: Command): void {
   command
     .addHelpText(
       'after',
-      '\nThe password is read from standard input: one on the command line would be seen by others.',
+      '\nThe password is read from standard input: one on the command line would be seen by others.\nExample: `printf %s "$PASSWORD" | sluice hash-password`; the output goes to `basic.users.NAME`.',
     )
     .action(hashPassword);
 }

@@ -113,8 +113,7 @@ async function importFile(file: string, options: ConfigOptions): Promise<void> {
     total.skipped += skipped;
   }
   if (options.json) printJson(total);
-  else
-    print(`${total.imported} keys were imported${total.skipped > 0 ? `, ${total.skipped} were there already` : ''}.`);
+  else print(`Imported: ${total.imported}${total.skipped > 0 ? `; there already: ${total.skipped}` : ''}.`);
 }
 
 /** The key alone on standard output, so that a script can take it from there. */

@@ -11,7 +11,9 @@ export function renderStatus(status: Status): string {
   const lines = [
     `sluice ${status.version} (Node ${status.node}), process ${status.pid}: ${state}, up ${age(status.uptimeSeconds)}`,
     `configuration ${config.files.join(', ')}: version ${config.version}, ${config.hash.slice(0, 12)}, loaded ${config.loadedAt}` +
-      (config.warnings > 0 ? `, ${config.warnings} warnings (\`sluice check\`)` : ''),
+      (config.warnings > 0
+        ? `, ${config.warnings} ${config.warnings === 1 ? 'warning' : 'warnings'} (\`sluice check\`)`
+        : ''),
   ];
   if (config.lastReload !== null && !config.lastReload.ok) {
     lines.push(
@@ -115,6 +117,7 @@ function describeStore({ kind, failure, since }: NonNullable<Status['records']>)
 }
 
 function milliseconds(value: number): string {
+  if (value === 0) return '-';
   if (value >= 1000) return `${(value / 1000).toFixed(2)} s`;
   return `${value >= 100 ? value.toFixed(0) : value.toFixed(value >= 10 ? 1 : 2)} ms`;
 }

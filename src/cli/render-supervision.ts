@@ -16,12 +16,18 @@ function factsOf(state: unknown): [trouble: string, facts: string] {
   if (typeof state !== 'object' || state === null) return ['', textOf(state)];
   const { failure = null, ...facts } = state as Record<string, unknown>;
   const shown = Object.entries(facts).filter(([, value]) => !isNothing(value));
-  const text = shown.map(([key, value]) => `${words(key)} ${textOf(value)}`).join(', ');
+  const text = shown.map(factOf).join(', ');
   return [failure === null ? 'good' : `failing: ${textOf(failure)}`, text];
 }
 
+function factOf([key, value]: [string, unknown]): string {
+  return value === true ? words(key) : `${words(key)} ${textOf(value)}`;
+}
+
 function isNothing(value: unknown): boolean {
-  return value === null || value === undefined || value === false || (Array.isArray(value) && value.length === 0);
+  if (typeof value === 'object' && value !== null)
+    return Object.values(value).every((each) => each === 0 || isNothing(each));
+  return value === null || value === undefined || value === false;
 }
 
 function textOf(value: unknown): string {
@@ -29,7 +35,9 @@ function textOf(value: unknown): string {
     const items = value.slice(0, MAX_ITEMS).map(textOf);
     return value.length > MAX_ITEMS ? `${items.join(' ')} and ${value.length - MAX_ITEMS} more` : items.join(' ');
   }
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  if (typeof value !== 'object' || value === null) return String(value);
+  const known = Object.entries(value).filter(([, each]) => each !== 0 && !isNothing(each));
+  return `(${known.map(factOf).join(', ')})`;
 }
 
 /** `nextRefresh` → `next refresh`. */

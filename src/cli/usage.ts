@@ -39,7 +39,7 @@ async function list(caller: string | undefined, options: ConfigOptions): Promise
   const answer = await askGateway(configFiles(options), 'GET', `/usage${query}`);
   const { usage, store } = readAnswer<{ usage: UsageView[]; store: RecordsState | null }>(answer, 200);
   if (options.json) printJson(usage);
-  else if (usage.length === 0) print(caller === undefined ? 'Nobody used anything.' : `${caller} used nothing.`);
+  else if (usage.length === 0) print(caller === undefined ? 'Nobody has used anything yet.' : nothing(caller));
   else print(render(usage));
   if (store?.failure) process.stderr.write(`sluice: ${store.failure}: this is what this process knows\n`);
 }
@@ -51,8 +51,12 @@ async function adjust(caller: string, change: object, command: Command): Promise
   const answer = await askGateway(configFiles(options), 'POST', '/usage/adjust', body);
   const { usage } = readAnswer<{ usage: UsageView[] }>(answer, 200);
   if (options.json) printJson(usage);
-  else if (usage.length === 0) print(`${caller} used nothing.`);
+  else if (usage.length === 0) print(nothing(caller));
   else print(render(usage));
+}
+
+function nothing(caller: string): string {
+  return `${caller} has used nothing in the present period.`;
 }
 
 function render(usage: readonly UsageView[]): string {

@@ -246,7 +246,7 @@ function checkReferences(value: DocumentValue, context: CheckContext): void {
     for (const method of Object.keys(consumer.keys ?? {})) {
       if (methods.has(method)) continue;
       const path = ['consumers', name, 'keys', method];
-      context.unknownName('unknown-auth', 'entry of `auth`', method, methods, path, true);
+      context.unknownName('unknown-auth', 'entry of `auth` named', method, methods, path, true);
     }
   }
 }

@@ -14,16 +14,9 @@ import { unasked } from './unasked.ts';
  */
 export type ExplainedCaller = AssumedCaller | 'anonymous' | 'unknown';
 
-export interface AssumedCaller {
-  readonly id: string;
+export interface AssumedCaller extends Omit<Identity, 'method'> {
   /** The entry of `auth` that vouches for it; null: the first that the route takes. */
   readonly entry: string | null;
-  readonly consumer: string | null;
-  readonly plan: string | null;
-  readonly scopes: readonly string[];
-  readonly roles: readonly string[];
-  readonly groups: readonly string[];
-  readonly claims: Readonly<Record<string, unknown>>;
 }
 
 /** The entries of `auth`, as far as they can be put to work without anybody to ask. */

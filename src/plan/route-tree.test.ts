@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { handRoute } from '../../test/support/plan.ts';
 import { HeaderBlock } from '../base/headers.ts';
 import { parseRouteKey, type RouteKey } from '../semantics/path-pattern.ts';
 import { Exchange } from './exchange.ts';
@@ -21,23 +22,7 @@ function keyOf(text: string): RouteKey {
 }
 
 function route(name: string, parameters: readonly string[] = []): Route {
-  return {
-    series: 0,
-    name,
-    gateway: 'web',
-    pattern: name,
-    parameters,
-    request: null,
-    requestBody: null,
-    dispatch: () => {},
-    response: null,
-    responseBody: null,
-    done: null,
-    answersPreflight: false,
-    errorPages: null,
-    maxBody: -1,
-    allowEncodedSlashes: false,
-  };
+  return handRoute({ name, pattern: name, parameters, dispatch: () => undefined });
 }
 
 const peer = { address: '', port: 0, tls: false, trusted: false, listener: '', certificate: null };

@@ -78,12 +78,21 @@ export interface UsageChange {
   readonly endsAt: number;
 }
 
+export type UsageTotal = Omit<UsageChange, 'delta'> & { readonly used: number };
+
 /** Where usage outlasts the process. Rejects with `RecordsError` while that cannot be reached. */
 export interface UsageStore {
   readonly state: RecordsState;
   /** Stamps `from` to `to`, those who used most first, `most` at most. */
   load(window: string, from: number, to: number, most: number): Promise<readonly UsageRow[]>;
-  /** Adds, and answers the totals in the same order. When it rejects, some may have been added. */
-  push(changes: readonly UsageChange[]): Promise<readonly number[]>;
+  /**
+   * Adds, and answers the totals in the same order; null: this one was refused. When it rejects nobody knows which were
+   * added: a second attempt may count them twice.
+   */
+  push(changes: readonly UsageChange[]): Promise<readonly (number | null)[]>;
+  /** Something else as soon as the store has not what it had: it was emptied, or a backup was put in its place. */
+  generation(): Promise<string>;
+  /** Makes sure that no total is below that: for a store that has lost what was in it. */
+  raise(totals: readonly UsageTotal[]): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import type { ClientCertificates, ListenerTls } from '../plan/plan.ts';
 
 /** The certificates of one listener by server name: exact names, then `*.suffix`, then the first one. */
@@ -41,6 +42,11 @@ export class Certificates {
     const dot = name.indexOf('.');
     return (dot > 0 ? this.#suffixes.get(name.slice(dot)) : undefined) ?? this.#first;
   }
+}
+
+/** Whether a client that one of them has let in is the same to the other. */
+export function asksClientsAlike(one: ListenerTls | null, other: ListenerTls | null): boolean {
+  return one === other || isDeepStrictEqual(one?.clientCertificates ?? null, other?.clientCertificates ?? null);
 }
 
 /**

@@ -5,6 +5,7 @@ import { threadId } from 'node:worker_threads';
 import type { PeerCertificate } from '../plan/exchange.ts';
 import type { ListenerPlan } from '../plan/plan.ts';
 import { type ProxiedEndpoints, readProxyHeader } from '../semantics/proxy-protocol.ts';
+import { asksClientsAlike } from './certificates.ts';
 import { HANDSHAKE_TIMEOUT, TlsFront } from './tls-front.ts';
 
 /** Connections that may wait in the kernel; it caps the number at `net.core.somaxconn`. */
@@ -95,9 +96,11 @@ export class Listener {
       throw new Error(`cannot listen on ${path}: a Unix socket takes TLS or the PROXY protocol, not both`);
     }
     if (this.#tls !== null && isDeepStrictEqual(this.#tls.settings, tls)) return this.#tls;
-    return new TlsFront(tls, this.#ticketKeys, (secure, certificate) =>
-      this.#accept(secure, this.#proxied.get(endpointOf(secure)) ?? null, certificate, this),
-    );
+    return new TlsFront(tls, this.#ticketKeys, (secure, certificate) => {
+      // A handshake that outlasted the authorities it began with.
+      if (!asksClientsAlike(tls, this.plan.tls)) secure.destroy();
+      else this.#accept(secure, this.#proxied.get(endpointOf(secure)) ?? null, certificate, this);
+    });
   }
 
   setTicketKeys(keys: Buffer): void {

@@ -12,6 +12,7 @@ import type { ProxiedEndpoints } from '../semantics/proxy-protocol.ts';
 import { normalizeTarget, Target } from '../semantics/url.ts';
 import { FULL, type GaugeTable } from '../shared-memory/gauges.ts';
 import type { WorkerCell } from '../shared-memory/metrics.ts';
+import { asksClientsAlike } from './certificates.ts';
 import { ConnectionPlaces, NO_PLACE } from './connection-places.ts';
 import { Execution, type ExecutionContext } from './execute.ts';
 import { LivePlan } from './holder.ts';
@@ -107,7 +108,12 @@ export class Server implements ConnectionHost, ExecutionContext {
     const old = this.#live;
     this.#live = new LivePlan(plan);
     this.#listeners.commit(plan);
-    for (const { peer } of this.#connections) peer.trusted = plan.trustedProxies.contains(peer.address);
+    const changed = old === null ? none : listenersThatAskOtherwise(old.plan, plan);
+    for (const connection of this.#connections) {
+      const { peer } = connection;
+      peer.trusted = plan.trustedProxies.contains(peer.address);
+      if (changed.has(peer.listener)) connection.retire();
+    }
     old?.supersede();
   }
 
@@ -286,6 +292,15 @@ export class Server implements ConnectionHost, ExecutionContext {
     const { gateway, name } = exchange.route;
     this.#env.log(`exception while handling a request of ${gateway}, route \`${name}\`: ${stack}`);
   }
+}
+
+const none: ReadonlySet<string> = new Set();
+
+/** Those whose clients were let in, or not, by other authorities or another rule than hold now. */
+function listenersThatAskOtherwise(before: Plan, now: Plan): ReadonlySet<string> {
+  const present = new Map(now.listeners.map(({ address, tls }) => [address, tls]));
+  const changed = before.listeners.filter(({ address, tls }) => !asksClientsAlike(tls, present.get(address) ?? null));
+  return new Set(changed.map(({ address }) => address));
 }
 
 function addressOf(socket: Socket, proxied: ProxiedEndpoints | null): string {

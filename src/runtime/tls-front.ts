@@ -12,7 +12,7 @@ export type AcceptSecure = (secure: TLSSocket, certificate: PeerCertificate | nu
 
 /**
  * The TLS side of a listener for one set of settings. New settings get a new one, so that all of them count for the
- * handshakes to come; connections and handshakes that began with the old one keep it.
+ * handshakes to come; connections and handshakes that began with the old one keep it, unless they concern clients.
  */
 export class TlsFront {
   readonly settings: ListenerTls;

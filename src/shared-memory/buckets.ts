@@ -240,22 +240,32 @@ export class BucketTable {
     }
   }
 
-  /** With the lock of the set. */
+  /** With the lock of the set. A free slot if there is one: a rested key may come back soon. */
   #claimIn(set: number, wanted: bigint, limit: RateLimit, now: number): boolean {
-    const words = this.#words;
     for (let i = 0; i < SET; i++) {
       const at = (set * SET + i) * SLOT_WORDS;
-      const before = Atomics.load(words, at + STATE);
-      const isFree = Atomics.load(words, at + KEY) === 0n;
-      if (!isFree && !isRested(Number(before), this.#periods[at + PERIOD] as number, now)) continue;
-      if (Atomics.compareExchange(words, at + STATE, before, MOVING) !== before) continue;
-      if (!isFree) Atomics.add(this.#header, EVICTED, 1);
-      this.#periods[at + PERIOD] = periodOf(limit);
-      Atomics.store(words, at + KEY, wanted);
-      Atomics.store(words, at + STATE, freshState(limit, now));
+      if (Atomics.load(this.#words, at + KEY) === 0n && this.#move(at, wanted, limit, now)) return true;
+    }
+    for (let i = 0; i < SET; i++) {
+      const at = (set * SET + i) * SLOT_WORDS;
+      if (!this.#move(at, wanted, limit, now)) continue;
+      Atomics.add(this.#header, EVICTED, 1);
       return true;
     }
     return false;
+  }
+
+  /** False: its key is at work. */
+  #move(at: number, wanted: bigint, limit: RateLimit, now: number): boolean {
+    const words = this.#words;
+    const before = Atomics.load(words, at + STATE);
+    const isFree = Atomics.load(words, at + KEY) === 0n;
+    if (!isFree && !isRested(Number(before), this.#periods[at + PERIOD] as number, now)) return false;
+    if (Atomics.compareExchange(words, at + STATE, before, MOVING) !== before) return false;
+    this.#periods[at + PERIOD] = periodOf(limit);
+    Atomics.store(words, at + KEY, wanted);
+    Atomics.store(words, at + STATE, freshState(limit, now));
+    return true;
   }
 
   #lock(set: number): boolean {

@@ -1,37 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { handRoute } from '../../test/support/plan.ts';
 import { errors } from '../base/gateway-error.ts';
 import { HeaderBlock } from '../base/headers.ts';
 import { Exchange } from '../plan/exchange.ts';
-import type { Route } from '../plan/plan.ts';
 import { bucketEnd, bucketOf, cumulativeCounts, HISTOGRAM_BUCKETS, quantile } from './histogram.ts';
 import { CELL_BYTES, OTHER_ROUTES, WorkerCell } from './metrics.ts';
 import { MetricsView } from './metrics-view.ts';
 
-function route(series: number): Route {
-  return {
-    series,
-    name: `route-${series}`,
-    gateway: 'web',
-    pattern: '/',
-    parameters: [],
-    request: null,
-    requestBody: null,
-    dispatch: () => undefined,
-    response: null,
-    responseBody: null,
-    done: null,
-    answersPreflight: false,
-    errorPages: null,
-    maxBody: -1,
-    allowEncodedSlashes: false,
-  };
-}
-
 function exchange(series: number, status: number, startedAt: number, endedAt: number): Exchange {
   const peer = { address: '127.0.0.1', port: 1, tls: false, trusted: false, listener: 'x', certificate: null };
-  const made = new Exchange(peer, new HeaderBlock(), route(series));
+  const made = new Exchange(peer, new HeaderBlock(), handRoute({ series, dispatch: () => undefined }));
   made.status = status;
   made.startedAt = startedAt;
   made.endedAt = endedAt;

@@ -35,6 +35,14 @@ export class MemoryUsage implements UsageStore {
     });
   }
 
+  async generation(): Promise<string> {
+    return 'memory';
+  }
+
+  async raise(): Promise<void> {
+    // It forgets nothing but what is over.
+  }
+
   async close(): Promise<void> {
     this.#rows.clear();
   }

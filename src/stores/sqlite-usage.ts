@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { RecordsError, type RecordsState } from '../plan/records.ts';
-import type { UsageChange, UsageRow, UsageStore } from '../plan/usage.ts';
+import type { UsageChange, UsageRow, UsageStore, UsageTotal } from '../plan/usage.ts';
 import { fileIdentity, inTransaction, openDatabase, type Tables } from './sqlite-database.ts';
 import { describeFailure, isBusy } from './sqlite-failure.ts';
 import type { StoreState } from './store-state.ts';
@@ -31,6 +31,8 @@ const tables: Tables = {
 const ADD = `INSERT INTO usage (period, stamp, subject, plan, used, ends_at) VALUES (?, ?, ?, ?, max(0, ?), ?)
   ON CONFLICT DO UPDATE SET used = max(0, used + ?5), plan = coalesce(excluded.plan, plan), ends_at = excluded.ends_at
   RETURNING used`;
+const RAISE = `INSERT INTO usage (period, stamp, subject, plan, used, ends_at) VALUES (?, ?, ?, ?, ?, ?)
+  ON CONFLICT DO UPDATE SET used = max(used, excluded.used)`;
 const LOAD = `SELECT stamp, subject, plan, used FROM usage WHERE period = ? AND stamp BETWEEN ? AND ?
   ORDER BY used DESC LIMIT ?`;
 
@@ -38,6 +40,7 @@ interface Opened {
   readonly database: DatabaseSync;
   readonly identity: string | null;
   readonly add: StatementSync;
+  readonly raise: StatementSync;
   readonly load: StatementSync;
   readonly purge: StatementSync;
 }
@@ -89,6 +92,20 @@ export class SqliteUsage implements UsageStore {
     });
   }
 
+  async generation(): Promise<string> {
+    return this.#use(({ identity }) => identity ?? '');
+  }
+
+  async raise(totals: readonly UsageTotal[]): Promise<void> {
+    this.#use(({ database, raise }) =>
+      inTransaction(database, () => {
+        for (const { window, stamp, subject, plan, used, endsAt } of totals) {
+          raise.run(window, stamp, subject, plan, used, Math.ceil(endsAt));
+        }
+      }),
+    );
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#drop();
@@ -129,9 +146,10 @@ export class SqliteUsage implements UsageStore {
       const { database, identity } = openDatabase(this.#path, tables);
       try {
         const add = database.prepare(ADD);
+        const raise = database.prepare(RAISE);
         const load = database.prepare(LOAD);
         const purge = database.prepare('DELETE FROM usage WHERE ends_at < ?');
-        this.#opened = { database, identity, add, load, purge };
+        this.#opened = { database, identity, add, raise, load, purge };
       } catch (error) {
         database.close();
         throw error;

@@ -16,6 +16,10 @@ const settings: CrewSettings = { count: 2, maxHeapMegabytes: 64, hangAfterMs: 50
 const orders = new BroadcastChannel('obedient-worker');
 orders.unref();
 
+function versions(crew: Crew): number[] {
+  return crew.serving.map((worker) => worker.version);
+}
+
 function parcel(version: number, behaviour = 'serve'): PlanParcel {
   const bytes = Buffer.from(behaviour);
   const part = new SharedArrayBuffer(bytes.length);
@@ -63,10 +67,7 @@ describe('crew', () => {
   it('starts all workers on the plan', async () => {
     const made = make();
     await made.start(parcel(1));
-    assert.deepEqual(
-      made.serving.map((worker) => worker.version),
-      [1, 1],
-    );
+    assert.deepEqual(versions(made), [1, 1]);
   });
 
   it('starts none when one cannot have the address, and says which', async () => {
@@ -84,10 +85,7 @@ describe('crew', () => {
     await made.change(parcel(2), settings, false);
     assert.deepEqual(made.serving, threads);
     await assert.rejects(made.change(parcel(3, 'refuse on the second'), settings, false));
-    assert.deepEqual(
-      made.serving.map((worker) => worker.version),
-      [2, 2],
-    );
+    assert.deepEqual(versions(made), [2, 2]);
   });
 
   it('lets fresh workers take over, and keeps the old ones when the fresh ones crash', async () => {
@@ -98,10 +96,7 @@ describe('crew', () => {
     assert.ok(made.serving.every((worker) => worker.version === 2 && !old.includes(worker)));
     await until('the old ones have left', () => made.workers.size === 2);
     await assert.rejects(made.change(parcel(3, 'crash'), settings, true), /crashed while preparing/);
-    assert.deepEqual(
-      made.serving.map((worker) => worker.version),
-      [2, 2],
-    );
+    assert.deepEqual(versions(made), [2, 2]);
   });
 
   it('replaces a worker that throws by one on the newest plan, and clears its gauges', async () => {
@@ -112,10 +107,7 @@ describe('crew', () => {
     assert.ok(first);
     order(first.id, 'throw');
     await until('it is replaced', () => !made.workers.has(first) && made.serving.length === 2);
-    assert.deepEqual(
-      made.serving.map((worker) => worker.version),
-      [2, 2],
-    );
+    assert.deepEqual(versions(made), [2, 2]);
     assert.equal(made.lost.crashed, 1);
     assert.match(lines.join(''), /thrown on order/);
     // Each commit leaves one exchange in flight: two of the survivor, one of the newcomer, none of the one that is gone.

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hash32 } from '../plan/limiter.ts';
-import type { UsageChange, UsageRow, UsageStore, UsageWindow } from '../plan/usage.ts';
+import type { UsageChange, UsageRow, UsageStore, UsageTotal, UsageWindow } from '../plan/usage.ts';
 import { fullStamp, type UsageTable } from '../shared-memory/usage.ts';
 import type { UsageMemory } from '../shared-memory/usage-segments.ts';
 
@@ -41,6 +41,7 @@ export class UsageSync {
   readonly #store: UsageStore;
   readonly #windows: ReadonlyMap<number, UsageWindow>;
   readonly #planName: (id: number) => string | null;
+  #generation: string | null = null;
   readonly #known = new Map<UsageTable, Map<number, Known>>();
 
   constructor(
@@ -97,6 +98,7 @@ export class UsageSync {
     const changed = this.#collect();
     let done = 0;
     try {
+      if (changed.length > 0) await this.#restore();
       while (done < changed.length) {
         if (done > 0) await nextTurn();
         let end = done;
@@ -110,12 +112,42 @@ export class UsageSync {
     }
   }
 
+  /** A store that was emptied gets back what is known here; among several machines, the one that knows most has its way. */
+  async #restore(): Promise<void> {
+    const generation = await this.#store.generation();
+    const isOther = this.#generation !== null && this.#generation !== generation;
+    const totals = isOther ? [...this.#totals()] : [];
+    for (let from = 0; from < totals.length; from += BATCH) await this.#store.raise(totals.slice(from, from + BATCH));
+    this.#generation = generation;
+  }
+
+  *#totals(): Generator<UsageTotal> {
+    for (const [table, slots] of this.#known) {
+      for (const [slot, { window: id, subject, totals }] of slots) {
+        const window = this.#windows.get(id);
+        const read = table.read(slot);
+        if (window === undefined || read?.subject !== subject || read.window !== id) continue;
+        const { clock, name } = window;
+        for (const { stamp, count } of totals) {
+          if (count === 0 || stamp <= clock.stamp - clock.span) continue;
+          const plan = this.#planName(read.plan);
+          yield { window: name, subject, stamp, plan, used: count, endsAt: clock.leavesAt(stamp) };
+        }
+      }
+    }
+  }
+
   async #keep(batch: readonly ChangedSlot[]): Promise<void> {
     const totals = await this.#store.push(batch.flatMap(({ sent }) => sent.map(({ change }) => change)));
     let next = 0;
     for (const each of batch) {
-      for (const sent of each.sent) learn(each, sent, totals[next++] ?? 0);
-      each.table.settle(each.slot, true);
+      let isKept = true;
+      for (const sent of each.sent) {
+        const total = totals[next++] ?? null;
+        if (total === null) isKept = false;
+        else learn(each, sent, total);
+      }
+      each.table.settle(each.slot, isKept);
     }
   }
 

@@ -3,7 +3,14 @@ import { describe, it } from 'node:test';
 import { hash32 } from '../plan/limiter.ts';
 import type { PlanRules } from '../plan/plans.ts';
 import { RecordsError, type RecordsState } from '../plan/records.ts';
-import { type UsageChange, type UsageRow, type UsageStore, UsageVerdict, UsageWindow } from '../plan/usage.ts';
+import {
+  type UsageChange,
+  type UsageRow,
+  type UsageStore,
+  type UsageTotal,
+  UsageVerdict,
+  UsageWindow,
+} from '../plan/usage.ts';
 import { SharedUsage } from '../shared-memory/shared-usage.ts';
 import { UsageMemory, type UsageSizes } from '../shared-memory/usage-segments.ts';
 import { MemoryUsage } from '../stores/memory-usage.ts';
@@ -37,7 +44,8 @@ const plans: PlansInForce = {
 class TestStore implements UsageStore {
   isAway = false;
   pushed: UsageChange[] = [];
-  readonly #kept = new MemoryUsage();
+  #kept = new MemoryUsage();
+  #generation = 0;
 
   get state(): RecordsState {
     return { kind: 'test', failure: this.isAway ? 'it is away' : null, since: 0 };
@@ -52,6 +60,25 @@ class TestStore implements UsageStore {
     if (this.isAway) throw new RecordsError('it is away');
     this.pushed.push(...changes);
     return this.#kept.push(changes);
+  }
+
+  async generation(): Promise<string> {
+    if (this.isAway) throw new RecordsError('it is away');
+    return String(this.#generation);
+  }
+
+  async raise(totals: readonly UsageTotal[]): Promise<void> {
+    const rows = await Promise.all(totals.map(({ window, stamp }) => this.#kept.load(window, stamp, stamp, 1e6)));
+    const changes = totals.map((total, index) => {
+      const before = rows[index]?.find(({ subject }) => subject === total.subject)?.used ?? 0;
+      return { ...total, delta: Math.max(0, total.used - before) };
+    });
+    await this.#kept.push(changes);
+  }
+
+  lose(): void {
+    this.#kept = new MemoryUsage();
+    this.#generation++;
   }
 
   async close(): Promise<void> {}
@@ -160,6 +187,25 @@ describe('usage', () => {
     machine.use(1);
     await machine.desk.close();
     assert.match(machine.problems.at(-1) ?? '', /what was used last is not kept: it is away/);
+  });
+
+  it('is put back into a store that has lost it, once', async () => {
+    const store = new TestStore();
+    const one = await new Machine(store).start();
+    const other = await new Machine(store).start();
+    one.use(30);
+    await one.desk.list();
+    other.use(20);
+    await other.desk.list();
+    store.lose();
+    one.use(2);
+    assert.equal(await one.used(), 32);
+    other.use(3);
+    assert.equal(await other.used(), 53);
+    one.use(1);
+    assert.equal(await one.used(), 54);
+    assert.deepEqual([one.use(100), other.use(1)], [46, 1]);
+    await Promise.all([one.desk.close(), other.desk.close()]);
   });
 
   it('of subjects that gave way to others comes back with them', async () => {

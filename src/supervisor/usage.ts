@@ -160,7 +160,7 @@ export class UsageDesk {
     const planName = (id: number): string | null => this.#planNames.get(id) ?? null;
     this.#sync = new UsageSync(this.#options.memory, this.#store, this.#windows, planName);
     this.#timers.push(
-      setInterval(() => void this.#synchronise().catch(orFail), SYNC_MS),
+      setInterval(() => void this.#synchronise().catch((error) => this.#report(error)), SYNC_MS),
       setInterval(() => this.#sweep(), SWEEP_MS),
     );
     for (const timer of this.#timers) timer.unref();
@@ -180,6 +180,10 @@ export class UsageDesk {
     });
     this.#running = running;
     await running;
+  }
+
+  #report(error: unknown): void {
+    if (!(error instanceof RecordsError)) this.#options.problem(`usage is not kept: ${(error as Error).stack}`);
   }
 
   #sweep(): void {

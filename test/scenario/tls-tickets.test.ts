@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
-import { until } from '../harness.ts';
 import { makeAuthority } from '../support/certificates.ts';
 import { answering, OK, type RawUpstream, startRawUpstream } from '../support/raw.ts';
 import { type Runtime, startRuntime } from '../support/runtime.ts';
-import { connectSecure, listenerTls, type SecurePeer } from '../support/tls.ts';
+import { connectSecure, listenerTls, type SecurePeer, sessionTicket } from '../support/tls.ts';
 
 /** Clients resume their TLS sessions at whichever worker they come to. */
 
@@ -26,19 +25,6 @@ async function ask(peer: SecurePeer): Promise<void> {
   assert.equal((await peer.response()).status, 200);
 }
 
-/** Asks once: TLS 1.3 tickets come after the handshake. */
-async function ticket(port: number, version: Version): Promise<Buffer> {
-  const peer = await connectSecure(port, { ca, maxVersion: version });
-  let session = peer.socket.getSession();
-  peer.socket.on('session', (fresh) => {
-    session = fresh;
-  });
-  await ask(peer);
-  const found = await until('a session ticket', () => session);
-  peer.destroy();
-  return found;
-}
-
 async function resumes(port: number, session: Buffer, version: Version): Promise<boolean> {
   const peer = await connectSecure(port, { ca, session, maxVersion: version });
   await ask(peer);
@@ -53,7 +39,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     using first = await worker(keys);
     using second = await worker(keys);
     using other = await worker(randomBytes(48));
-    const session = await ticket(first.port, version);
+    const session = await sessionTicket(first.port, { ca, maxVersion: version });
     assert.equal(await resumes(first.port, session, version), true);
     assert.equal(await resumes(second.port, session, version), true);
     assert.equal(await resumes(other.port, session, version), false);
@@ -63,7 +49,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     assert.equal(await resumes(first.port, session, version), false);
     // A reload must not bring old keys back.
     await first.reload({ listener: { tls: listenerTls([own, authority.issue(['shop.example'])]) } });
-    const next = await ticket(first.port, version);
+    const next = await sessionTicket(first.port, { ca, maxVersion: version });
     assert.equal(await resumes(second.port, next, version), true);
     assert.equal(await resumes(first.port, next, version), true);
     assert.equal(await resumes(other.port, next, version), false);

@@ -3,6 +3,7 @@ import type { Dispatch } from '../../src/plan/call.ts';
 import { Exchange, type Identity, type Peer } from '../../src/plan/exchange.ts';
 import type { Route } from '../../src/plan/plan.ts';
 import { normalizeTarget, Target } from '../../src/semantics/url.ts';
+import { handRoute } from './plan.ts';
 
 /** Exchanges made by hand, to drive hooks without a connection. */
 export interface ExchangeFacts {
@@ -22,23 +23,12 @@ const noDispatch: Dispatch = () => {
   throw new Error('this exchange has no target');
 };
 
-export const route: Route = {
-  series: 0,
+export const route: Route = handRoute({
   name: 'GET /v1/orders/{id}',
   gateway: 'web',
   pattern: '/v1/orders/{id}',
-  parameters: [],
-  request: null,
-  requestBody: null,
   dispatch: noDispatch,
-  response: null,
-  responseBody: null,
-  done: null,
-  answersPreflight: false,
-  errorPages: null,
-  maxBody: -1,
-  allowEncodedSlashes: false,
-};
+});
 
 const peer: Peer = {
   address: '192.0.2.1',

@@ -1,8 +1,10 @@
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { type ConnectionOptions, connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { ListenerTls } from '../../src/plan/plan.ts';
 import type { UpstreamTls } from '../../src/plan/upstream.ts';
+import { until } from '../harness.ts';
 import type { KeyPair } from './certificates.ts';
 import { listening, RawPeer, type RawUpstream } from './raw.ts';
 
@@ -23,6 +25,20 @@ export async function secure(plain: Socket, options: ConnectionOptions): Promise
   const peer = new RawPeer(socket) as SecurePeer;
   await once(socket, 'secureConnect');
   return peer;
+}
+
+/** A session to resume: asks once, as TLS 1.3 tickets come after the handshake. */
+export async function sessionTicket(port: number, options: ConnectionOptions): Promise<Buffer> {
+  const peer = await connectSecure(port, options);
+  let session = peer.socket.getSession();
+  peer.socket.on('session', (fresh) => {
+    session = fresh;
+  });
+  peer.send('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+  assert.equal((await peer.response()).status, 200);
+  const found = await until('a session ticket', () => session);
+  peer.destroy();
+  return found;
 }
 
 /** Like `startRawUpstream`, behind TLS; `connections` has those whose handshake is done. */

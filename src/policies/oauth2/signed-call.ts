@@ -1,13 +1,6 @@
 import type { GatewayError } from '../../base/gateway-error.ts';
 import type { FieldName, HeaderBlock } from '../../base/headers.ts';
-import {
-  type CallRunner,
-  type Chunk,
-  type ResponseHead,
-  type Sink,
-  type Tunnel,
-  type UpstreamCall,
-} from '../../plan/call.ts';
+import type { CallRunner, Chunk, ResponseHead, Sink, Tunnel, UpstreamCall } from '../../plan/call.ts';
 
 /**
  * A call with a credential, in the place of one without: the header section of a call may be the exchange's own, and the

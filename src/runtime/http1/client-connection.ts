@@ -78,6 +78,7 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
   /** The last byte of the response is written. */
   #answered = false;
   #closing = false;
+  #retired = false;
   #ended = false;
   /** When the rate of the upload is looked at, and how much of it had come before. */
   #rateDueAt = Number.POSITIVE_INFINITY;
@@ -326,7 +327,7 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
     ) {
       this.#keepAlive = false;
     }
-    if (this.#keepAlive && this.#host.draining) this.#keepAlive = false;
+    if (this.#keepAlive && (this.#retired || this.#host.draining)) this.#keepAlive = false;
     // Whoever is misunderstood in one request is not trusted to be understood in the next.
     if (status === 400 && exchange.error !== null) this.#keepAlive = false;
     let framing = '';
@@ -441,7 +442,7 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
     const head = this.#head;
     this.#head = null;
     if (head !== null && !execution.exchange.retained && freeHeads.length < MAX_FREE_HEADS) freeHeads.push(head);
-    if (!this.#keepAlive) {
+    if (!this.#keepAlive || this.#retired) {
       this.#close();
       return;
     }
@@ -468,6 +469,12 @@ export class ClientConnection extends Deadline implements TransportOwner, Respon
   /** For drain: an idle connection ends now, another with its answer. */
   closeIfIdle(): void {
     if (this.idle && this.#stash === null) this.#close();
+  }
+
+  /** What was found out about the client when it began holds no longer: it ends now, or with the answer under way. */
+  retire(): void {
+    this.#retired = true;
+    if (this.idle) this.#close();
   }
 
   destroy(): void {

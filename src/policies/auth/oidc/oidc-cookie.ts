@@ -118,7 +118,9 @@ export class Cookies {
 
   #isOwn(name: string): boolean {
     const bare = name.startsWith(HOST_PREFIX) ? name.slice(HOST_PREFIX.length) : name;
-    return bare.startsWith(this.#bareName) && (bare.length === this.#bareName.length || bare[this.#bareName.length] === '.');
+    return (
+      bare.startsWith(this.#bareName) && (bare.length === this.#bareName.length || bare[this.#bareName.length] === '.')
+    );
   }
 
   #clearChunks(headers: HeaderBlock, from: number, to: number): void {

@@ -182,7 +182,13 @@ describe('a login', () => {
 });
 
 test('no login leads to a path of its own, however that is spelled', async () => {
-  for (const path of ['/oauth2/logout', '/oauth2/./logout', '/oauth2/x/../logout', '/oauth2/%6cogout', '/oauth2/%2e/logout?a']) {
+  for (const path of [
+    '/oauth2/logout',
+    '/oauth2/./logout',
+    '/oauth2/x/../logout',
+    '/oauth2/%6cogout',
+    '/oauth2/%2e/logout?a',
+  ]) {
     const { callback } = await arrive(flowOf(), `/oauth2/login?return=${encodeURIComponent(path)}`);
     assert.equal(fieldValue((await callback())?.headers ?? assert.fail(), 'location'), '/', path);
   }

@@ -89,7 +89,8 @@ export class ProviderClient {
       const found = await oauth.processDiscoveryResponse(this.#issuer, response);
       for (const name of NEEDED) this.#checkEndpoint(name, found[name]);
       // Browsers are sent there with an ID token.
-      if (found.end_session_endpoint !== undefined) this.#checkEndpoint('end_session_endpoint', found.end_session_endpoint);
+      if (found.end_session_endpoint !== undefined)
+        this.#checkEndpoint('end_session_endpoint', found.end_session_endpoint);
       return Object.fromEntries(KEPT.map((name) => [name, found[name]])) as unknown as ProviderMetadata;
     });
   }
@@ -144,7 +145,8 @@ export class ProviderClient {
       throw new ProviderFailure('invalid', 'the refreshed ID token is about somebody else');
     }
     // The service may get it in a field, and so do we send it for user info.
-    if (!TOKEN.test(tokens.access_token)) throw new ProviderFailure('invalid', 'gives a token that cannot stand in a header');
+    if (!TOKEN.test(tokens.access_token))
+      throw new ProviderFailure('invalid', 'gives a token that cannot stand in a header');
     const more = this.#userinfo ? await this.#userinfoOf(metadata, tokens.access_token, sub) : {};
     return {
       claims: { ...more, ...idToken },

@@ -111,7 +111,10 @@ function tokensOf(
     accessToken: forwardAccessToken ? accessToken : null,
     accessUntil: accessLifetime === null ? null : now + accessLifetime,
     refreshToken: renewal,
-    refreshAt: renewal === null || accessLifetime === null ? null : Math.floor(now + Math.max(accessLifetime - ahead, MIN_LIFETIME)),
+    refreshAt:
+      renewal === null || accessLifetime === null
+        ? null
+        : Math.floor(now + Math.max(accessLifetime - ahead, MIN_LIFETIME)),
     idToken: idToken ?? before?.idToken ?? null,
   };
 }

@@ -230,7 +230,10 @@ describe('logouts', () => {
     records.failing.clear();
     clock.advance(2000);
     await settle();
-    assert.deepEqual([...(await records.list('oidc-logouts')).values()].map(({ at }) => at), [30]);
+    assert.deepEqual(
+      [...(await records.list('oidc-logouts')).values()].map(({ at }) => at),
+      [30],
+    );
     assert.equal(logouts.report().unsaved, 0);
     await logouts.close();
   });
