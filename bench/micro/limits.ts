@@ -1,11 +1,15 @@
 import { HeaderBlock } from '../../src/base/headers.ts';
 import { ResponseHead } from '../../src/plan/call.ts';
 import { Exchange, type Slot } from '../../src/plan/exchange.ts';
-import type { CompileEnv, Hooks } from '../../src/plan/policy.ts';
-import { limits as policy } from '../../src/policies/limits.ts';
+import type { PlanRules, QuotaRules } from '../../src/plan/plans.ts';
+import type { CompileEnv, Hooks, PolicyModule } from '../../src/plan/policy.ts';
+import { limits as limitsPolicy } from '../../src/policies/limits.ts';
+import { plan as planPolicy } from '../../src/policies/plan.ts';
 import { LimitMemory } from '../../src/shared-memory/limit-segments.ts';
 import { WorkerCell } from '../../src/shared-memory/metrics.ts';
 import { SharedLimitCounts, SharedLimiter } from '../../src/shared-memory/shared-limiter.ts';
+import { SharedUsage } from '../../src/shared-memory/shared-usage.ts';
+import { UsageMemory } from '../../src/shared-memory/usage-segments.ts';
 import type { Micro } from './harness.ts';
 import { routeOf } from './routes.ts';
 
@@ -27,7 +31,12 @@ const slot = <T>(): Slot<T> => ({
   },
 });
 
-function hooksOf(options: object, headers: string): readonly Hooks[] {
+function hooksOf(
+  policy: PolicyModule,
+  options: object,
+  headers: string,
+  plans: readonly PlanRules[],
+): readonly Hooks[] {
   const memory = new LimitMemory(2 ** 20, [1, 2]);
   // What limits do not ask for is not there.
   const env = {
@@ -35,8 +44,15 @@ function hooksOf(options: object, headers: string): readonly Hooks[] {
     log: { write: nothing },
     limiter: new SharedLimiter(memory.segments, 1),
     limitCounts: new SharedLimitCounts(memory.segments, new WorkerCell()),
+    plans: { rules: new Map(plans.map((each) => [each.name, each])), defaults: new Map() },
+    usage: new SharedUsage(new UsageMemory([1, 2]).segments, 1),
   } as Partial<CompileEnv> as CompileEnv;
-  const placement = { scopeOf: () => 'defaults', isOwn: () => true, isPublic: false, setting: () => headers };
+  const placement = {
+    scopeOf: () => 'defaults',
+    isOwn: () => true,
+    isPublic: false,
+    setting: (name: string) => (name === 'limitHeaders' ? headers : ['customer']),
+  };
   const placed = policy.place?.(policy.schema.parse(options), placement);
   const made = placed === undefined ? null : policy.compile(placed, env);
   return made === null ? [] : [made].flat();
@@ -45,15 +61,22 @@ function hooksOf(options: object, headers: string): readonly Hooks[] {
 const peer = { address: '', port: 0, tls: false, trusted: false, listener: '', certificate: null };
 
 function callerOf(index: number): Pick<Exchange, 'clientAddress' | 'identity'> {
-  const caller = { id: `user-${index}`, method: 'customer', consumer: null, plan: null, scopes: [], roles: [] };
+  const caller = { id: `user-${index}`, method: 'customer', consumer: null, plan: 'gold', scopes: [], roles: [] };
   return {
     clientAddress: `198.${index >> 16}.${(index >> 8) & 255}.${index & 255}`,
     identity: { ...caller, groups: [], claims: {} },
   };
 }
 
-function limiting(measure: string, options: object, headers: string, keys: number): Micro {
-  const hooks = hooksOf(options, headers);
+function limiting(
+  measure: string,
+  options: object,
+  headers: string,
+  keys: number,
+  policy: PolicyModule = limitsPolicy,
+  plans: readonly PlanRules[] = [],
+): Micro {
+  const hooks = hooksOf(policy, options, headers, plans);
   const callers = Array.from({ length: keys }, (_, index) => callerOf(index));
   const exchange = new Exchange(peer, new HeaderBlock(), routeOf('limited', []));
   const block = new HeaderBlock();
@@ -81,6 +104,16 @@ function limiting(measure: string, options: object, headers: string, keys: numbe
 }
 
 const plenty = '1000000/s';
+const monthly: QuotaRules = {
+  limit: 1e11,
+  period: { kind: 'calendar', unit: 'month', timeZone: 'Europe/Berlin', offset: 0 },
+};
+const rolling: QuotaRules = { limit: 1e11, period: { kind: 'rolling', length: 86_400_000 } };
+
+function gold(quotas: readonly QuotaRules[]): PlanRules {
+  const rate = { limit: 1_000_000, period: 1000, burst: 1_000_000 };
+  return { name: 'gold', by: 'caller', rate, quotas, warnAt: 0.8, report: false };
+}
 
 export const limits: readonly Micro[] = [
   limiting('limit by address, 10,000 clients in turns', { a: plenty }, 'none', 10_000),
@@ -93,4 +126,7 @@ export const limits: readonly Micro[] = [
     'none',
     10_000,
   ),
+  limiting('plan with a rate and a quota, 100 callers in turns', {}, 'none', 100, planPolicy, [gold([monthly])]),
+  limiting('the same with `RateLimit`', {}, 'standard', 100, planPolicy, [gold([monthly])]),
+  limiting('plan with a rolling quota, 100 callers in turns', {}, 'none', 100, planPolicy, [gold([rolling])]),
 ];

@@ -1,3 +1,4 @@
+import type { RecordsState } from '../plan/records.ts';
 import type { Status } from '../supervisor/status.ts';
 import { renderSupervision } from './render-supervision.ts';
 import { table } from './table.ts';
@@ -29,6 +30,7 @@ export function renderStatus(status: Status): string {
     );
   }
   if (status.records !== null) lines.push(describeStore(status.records));
+  if (status.usage?.store) lines.push(describeUsage(status.usage.store));
   lines.push(
     '',
     table(
@@ -96,7 +98,7 @@ export function renderStatus(status: Status): string {
     ]);
     lines.push('', table(['limit', 'of', 'allowed', 'limited', 'reported'], rows));
   }
-  if (status.limitStore !== null) lines.push('', describeLimitStore(status.limitStore));
+  if (status.limitStore) lines.push('', describeLimitStore(status.limitStore));
   if (overflowed > 0)
     lines.push('', `${overflowed} attempts found none of the ${slots} buckets free and shared one (\`stores.local\`).`);
   if (status.routes.length > 0)
@@ -114,6 +116,12 @@ function describeStore({ kind, failure, since }: NonNullable<Status['records']>)
   if (failure === null) return `keys and revocations: ${kind}`;
   const when = new Date(since).toISOString();
   return `keys and revocations: ${kind}, out of reach since ${when}: ${failure}\n  The last known ones are in force, changes are refused.`;
+}
+
+function describeUsage({ kind, failure, since }: RecordsState): string {
+  if (failure === null) return `usage of quotas: ${kind}`;
+  const when = new Date(since).toISOString();
+  return `usage of quotas: ${kind}, out of reach since ${when}: ${failure}\n  Counting goes on here, and is added later.`;
 }
 
 function milliseconds(value: number): string {

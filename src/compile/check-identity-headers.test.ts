@@ -62,7 +62,7 @@ test('a configuration without them pays nothing', async () => {
 test('credentials stay where they are, with a warning', async () => {
   const { problems, document } = await checkText(`
 upstreams: { a: http://127.0.0.1:1 }
-auth: { key: { apiKey: { header: x-api-key, store: false } } }
+auth: { key: { apiKey: { store: false } } }
 routes:
   /a: { to: a, auth: key, request: { headers: { set: { authorization: "Bearer {identity.id}", x-api-key: "{identity.id}" } } } }
 `);

@@ -26,7 +26,7 @@ export function checkIdentityHeaders(
   context: CheckContext,
 ): IdentityHeaders {
   const sources = new Map<string, KeyPath>();
-  const credentials = new Set([...CREDENTIALS, ...credentialHeaders(value)]);
+  const credentials = new Set([...CREDENTIALS, ...credentialHeaders(value, identifiers)]);
   const add = (names: readonly string[], path: KeyPath): void => {
     for (const name of names.map((each) => each.toLowerCase())) {
       if (!credentials.has(name)) {
@@ -79,14 +79,10 @@ function* routesOf(routes: DocumentValue['routes'], path: KeyPath): Generator<re
 }
 
 /** Headers in which entries of `auth` look for a credential. */
-function credentialHeaders({ auth = {} }: DocumentValue): string[] {
-  return Object.values(auth)
-    .flatMap((entry) => Object.values(entry))
-    .filter((options) => typeof options === 'object' && options !== null)
-    .flatMap((options): unknown[] => {
-      const { header, credentials } = options as { header?: unknown; credentials?: unknown };
-      return Array.isArray(credentials) ? [header, ...credentials] : [header];
-    })
-    .filter((name) => typeof name === 'string')
-    .map((name) => name.toLowerCase());
+function credentialHeaders({ auth = {} }: DocumentValue, identifiers: Registry['identifiers']): string[] {
+  return Object.values(auth).flatMap((given) =>
+    identifiers.flatMap(({ name, credentials }) =>
+      given[name] === undefined ? [] : (credentials?.(given[name]).headers ?? []),
+    ),
+  );
 }

@@ -123,7 +123,7 @@ function refused(
 function withoutEchoes(found: readonly Problem[], problems: readonly Problem[]): readonly Problem[] {
   const malformed = problems.filter(({ severity }) => severity === 'error').map(({ place }) => place?.path ?? '');
   return found.filter(({ code, place }) => {
-    if (!/^missing-target$|^missing-server$|^auth-missing$|^no-target$/.test(code)) return true;
+    if (!/^missing-target$|^missing-server$|^auth-missing$|^no-target$|^idle-plan$/.test(code)) return true;
     return !malformed.some((path) => path.startsWith(place?.path ?? '') && path !== place?.path);
   });
 }

@@ -26,6 +26,7 @@ const reading: ProcessReading = {
     limits: [{ scope: 'gateway web', limit: 'flood', allowed: 7, limited: 8, reported: 0 }],
   },
   limitStore: null,
+  usage: { isKept: false, evicted: 9, uncounted: 4 },
   config: { version: 3, hash: 'abc', loadedAt: 2_000, lastReloadFailed: true, reloads: 2, failedReloads: 1 },
 };
 

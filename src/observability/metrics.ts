@@ -4,6 +4,7 @@ import { cumulativeCounts } from '../shared-memory/histogram.ts';
 import type { LimitsReading } from '../shared-memory/limit-segments.ts';
 import type { LimitStoreReading } from '../shared-memory/limit-store.ts';
 import type { MetricsView } from '../shared-memory/metrics-view.ts';
+import type { UsageCounts } from '../shared-memory/usage.ts';
 import { ExpositionText, type Labels } from './exposition-text.ts';
 
 export interface RouteSeries {
@@ -38,6 +39,8 @@ export interface ProcessReading {
   readonly limits: LimitsReading;
   /** Null: limits are kept in this process. */
   readonly limitStore: LimitStoreReading | null;
+  /** Null: no plan has a quota. */
+  readonly usage: (UsageCounts & { readonly isKept: boolean }) | null;
   readonly config: {
     readonly version: number;
     readonly hash: string;
@@ -67,6 +70,7 @@ export function renderMetrics(
   upstreamMetrics(text, view, upstreams);
   limitMetrics(text, reading.limits);
   if (reading.limitStore !== null) limitStoreMetrics(text, reading.limitStore);
+  if (reading.usage !== null) usageMetrics(text, reading.usage);
   connectionMetrics(text, view);
   processMetrics(text, reading);
   return text.toString();
@@ -148,6 +152,15 @@ function limitMetrics(text: ExpositionText, { slots, evicted, overflowed, conten
   ] as const;
   for (const [name, help, count] of counts) text.single(`sluice_ratelimit_${name}_total`, 'counter', help, count);
   text.single('sluice_ratelimit_buckets', 'gauge', 'Keys of limits that can be at work at once.', slots);
+}
+
+function usageMetrics(
+  text: ExpositionText,
+  { isKept, evicted, uncounted }: NonNullable<ProcessReading['usage']>,
+): void {
+  text.single('sluice_usage_store_up', 'gauge', '1 while what callers use of their quotas is kept.', isKept ? 1 : 0);
+  text.single('sluice_usage_evicted_total', 'counter', 'Callers whose count gave way to those of others.', evicted);
+  text.single('sluice_usage_uncounted_total', 'counter', 'Requests that found no place to be counted in.', uncounted);
 }
 
 function limitStoreMetrics(text: ExpositionText, { state, instances, counters }: LimitStoreReading): void {

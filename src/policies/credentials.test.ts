@@ -177,3 +177,9 @@ test('options say what is wrong', () => {
   assert.equal(problemsOf(credentials, { header: { name: 'connection', value: 'x' } }).length, 1);
   assert.equal(problemsOf(credentials, { oauth2: { ...client, scopes: 'a b' } }).length, 1);
 });
+
+test('the token endpoint’s address holds no password, which would be printed', () => {
+  for (const tokenUrl of ['https://gateway:secret@login.example/token', 'https://login.example/token#x']) {
+    assert.equal(credentials.schema.safeParse({ oauth2: { ...client, tokenUrl } }).success, false);
+  }
+});

@@ -3,9 +3,10 @@ import { errors } from '../base/gateway-error.ts';
 import { type FieldName, fieldName } from '../base/headers.ts';
 import type { Dispatch } from '../plan/call.ts';
 import type { Feed } from '../plan/feed.ts';
-import { duration, headerName, httpUrl, listOf, secret } from '../plan/fields.ts';
+import { duration, headerName, listOf, secret } from '../plan/fields.ts';
 import { nameProblem } from '../plan/header-edits.ts';
 import { definePolicy } from '../plan/policy.ts';
+import { serviceUrl } from './auth/service-url.ts';
 import { obtainToken } from './oauth2/client-credentials.ts';
 import { RefusalWatch, SignedCall } from './oauth2/signed-call.ts';
 import { CURRENT, type PublishedToken, TOKEN_FEED, TokenKeeper } from './oauth2/token-keeper.ts';
@@ -28,7 +29,7 @@ const header = z.strictObject({
 });
 
 const oauth2 = z.strictObject({
-  tokenUrl: httpUrl().describe('Where the authorization server gives tokens.'),
+  tokenUrl: serviceUrl().describe('Where the authorization server gives tokens.'),
   clientId: z.string().min(1).describe('The name that the gateway has there.'),
   clientSecret: secret().describe('Its password, such as `${file:secrets/orders}`.'),
   scopes: listOf(z.string().regex(/^[!#-[\]-~]+$/))

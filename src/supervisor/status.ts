@@ -116,6 +116,7 @@ export function readProcess(supervisor: Supervisor, version: string): ProcessRea
     replaced: replaced(supervisor),
     limits: supervisor.limits.read(supervisor.view()),
     limitStore: limitStoreOf(supervisor),
+    usage: usageOf(supervisor),
     config: {
       version: supervisor.version,
       hash: supervisor.config.hash,
@@ -134,4 +135,10 @@ function limitStoreOf({ config, crew }: Supervisor): LimitStoreReading | null {
 function replaced(supervisor: Supervisor): Record<string, number> {
   const { lost, recycled } = supervisor.crew;
   return { crashed: lost.crashed, out_of_memory: lost.outOfMemory, hung: lost.hung, heap_nearly_full: recycled };
+}
+
+function usageOf({ background }: Supervisor): ProcessReading['usage'] {
+  if (!background?.usage.state.store) return null;
+  const { store, ...counts } = background.usage.state;
+  return { ...counts, isKept: store.failure === null };
 }

@@ -122,7 +122,7 @@ export const processShape = {
     })
     .prefault({})
     .describe('What happens after SIGTERM.'),
-  admin: admin.optional().describe('Dashboard, /metrics, /health/* and API; `127.0.0.1:9900` by default.'),
+  admin: admin.optional().describe('Answers /metrics, /health/* and the admin API; `127.0.0.1:9900` by default.'),
   stateDir: z.string().min(1).optional().describe('Where the admin token and local state are kept.'),
 };
 

@@ -81,7 +81,13 @@ describe('keys', () => {
     assert.equal(ring.problems.length, 1);
     assert.match(ring.problems[0] ?? '', /damaged/);
     assert.doesNotMatch(ring.problems[0] ?? '', /secret/);
-    assert.match(readFileSync(path, 'utf8'), /createdAt/);
+    const written = readFileSync(path, 'utf8');
+    assert.match(written, /createdAt/);
+    // One that says no time would sign for ever.
+    writeFileSync(path, written.replace(/"signsFrom":\d+/, '"signsFrom":"soon"'));
+    using again = open({ stateDirectory });
+    await again.ring.settled;
+    assert.match(again.problems[0] ?? '', /damaged/);
   });
 
   test('a directory that cannot be written to is told, and there is a key all the same', async () => {

@@ -373,6 +373,11 @@ describe('options', () => {
     }
   });
 
+  test('say which fields no log shows', () => {
+    const options = forwardAuthOptions.parse({ url: 'http://127.0.0.1/', credentials: ['X-Session', 'cookie'] });
+    assert.deepEqual(forwardAuth.credentials?.(options), { headers: ['x-session', 'cookie'], parameters: [] });
+  });
+
   test('say which fields are not the clients’ to send', () => {
     const copy = ['x-email', 'X-Auth-User', 'authorization'];
     const options = { url: 'http://a', copy, identity: { roles: 'X-Roles' } };

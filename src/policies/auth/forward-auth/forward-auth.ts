@@ -50,6 +50,7 @@ export const forwardAuth = defineIdentifier({
       },
     },
   ],
+  credentials: ({ credentials }) => ({ headers: credentials, parameters: [] }),
   identityFields,
   check: checkForwardAuth,
   compile: (options, env) => new ForwardAuthIdentifier(options, env),
