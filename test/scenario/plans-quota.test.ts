@@ -5,12 +5,14 @@ import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Status } from '../../src/supervisor/status.ts';
 import type { PlanView, UsageView } from '../../src/supervisor/usage-view.ts';
 import { type Gateway, type GatewayOptions, startGateway, startUpstream, type Upstream, until } from '../harness.ts';
 import { redisMissing, startRedis } from '../support/redis.ts';
 import { secondsFromNow, signer, tokenOf } from '../support/tokens.ts';
 
 const SHIM = fileURLToPath(new URL('../../bin/sluice.js', import.meta.url));
+const BOMB = fileURLToPath(new URL('../fixtures/bomb-policy.ts', import.meta.url));
 const SHOP = new URL('../../examples/shop/sluice.yaml', import.meta.url);
 const shop = signer('RS256');
 const ACME = { 'x-api-key': 'the-key-of-acme-in-a-file' };
@@ -110,10 +112,11 @@ async function used(gateway: Gateway, subject?: string): Promise<number> {
 }
 
 describe('quotas', () => {
-  it('are exact over several workers, and over a reload', async () => {
+  it('are exact over several workers, over a reload, and over the end of a worker', async () => {
     await using upstream = await startUpstream();
     const plans = '{ free: { quota: 20/month }, gold: { quota: 150/month } }';
-    const config = configuration(upstream, plans);
+    const bomb = `  /bomb: { respond: { status: 200 }, auth: public, bomb: true }\npolicies: [${BOMB}]\n`;
+    const config = configuration(upstream, plans) + bomb;
     await using gateway = await startGateway(config, { ...options, workers: 3 });
     assert.equal(await granted(gateway, 60), 60);
     gateway.write(config.replace('150/month', '200/month'));
@@ -122,6 +125,11 @@ describe('quotas', () => {
       async () => (await gateway.admin('GET', '/plans')).body !== null && (await quotaOf(gateway)) === 200,
     );
     assert.equal(await granted(gateway, 60), 60);
+    await ask(gateway, { 'x-bomb': 'throw outside' }, '/bomb').catch(() => undefined);
+    await until('the worker has a successor', async () => {
+      const { workers, replaced } = (await gateway.admin('GET', '/status')).body as Status;
+      return (replaced.crashed ?? 0) > 0 && workers.filter(({ state }) => state === 'serving').length === 3;
+    });
     assert.equal(await granted(gateway, 150), 80);
     assert.equal(await used(gateway), 200);
 

@@ -64,7 +64,7 @@ export const basicOptions = z
       .describe('How long a worker takes verified credentials without hashing the password again.'),
     concurrency: count(1, 16).default(2).describe('Passwords that a worker verifies at once.'),
     pending: count(1, 10_000).default(64).describe('Verifications of a worker that may wait; past it 503.'),
-    forward: z.boolean().default(false).describe('Let the service see the password.'),
+    keep: z.boolean().default(false).describe('Let the service see the password.'),
   })
   .refine(({ users, htpasswd: text = '' }) => Object.keys(users).length + parseHtpasswd(text).length > 0, {
     message: 'this names no user',

@@ -198,7 +198,7 @@ describe('more than can be verified', () => {
 test('the password goes no further, unless it is wanted; other schemes are left alone', () => {
   const field = fieldName('authorization');
   const exchange = exchangeOf({ headers: authorization('alice', 'wonder') });
-  assert.equal(open({ forward: true }).identifier.conceal, null);
+  assert.equal(open({ keep: true }).identifier.conceal, null);
   open().identifier.conceal?.(exchange);
   assert.equal(exchange.headers.has(field), false);
   const bearer = exchangeOf({ headers: [['authorization', 'Bearer abc']] });

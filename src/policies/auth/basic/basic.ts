@@ -81,7 +81,7 @@ class BasicIdentifier implements Identifier {
     this.entry = env.entry;
     this.#outage = new Outage((message) => env.problem(message));
     this.challenge = `Basic realm="${given.realm}", charset="UTF-8"`;
-    this.conceal = given.forward ? null : conceal;
+    this.conceal = given.keep ? null : conceal;
     this.#remember = given.remember;
     this.#queue = new WorkQueue(given.concurrency, given.pending);
     for (const { name, text, consumer = null, roles = [], groups = [] } of writtenUsers(given)) {
