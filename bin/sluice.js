@@ -6,6 +6,8 @@ var childProcess = require('child_process');
 // biome-ignore lint/style/useNodejsImportProtocol: Node before 14.18 does not know `node:`.
 var fs = require('fs');
 // biome-ignore lint/style/useNodejsImportProtocol: Node before 14.18 does not know `node:`.
+var os = require('os');
+// biome-ignore lint/style/useNodejsImportProtocol: Node before 14.18 does not know `node:`.
 var path = require('path');
 
 var REQUIRED = 24;
@@ -49,6 +51,8 @@ function runOn(node) {
 }
 
 function run() {
+  // Each worker may hash two passwords at once in libuv's pool, which all threads share with look-ups of names and files.
+  if (!process.env.UV_THREADPOOL_SIZE) process.env.UV_THREADPOOL_SIZE = String(4 + 2 * os.cpus().length);
   // An installed package runs its bundle: Node strips no types below node_modules. An image ships the bundle alone.
   var installed = __dirname.split(path.sep).indexOf('node_modules') >= 0;
   var source = path.join(__dirname, '..', 'src', 'cli', 'main.ts');
