@@ -1,4 +1,5 @@
 import { charge, isRested, type RateLimit, type RateVerdict, take } from '../semantics/rate.ts';
+import { KeyHash } from './key-hash.ts';
 
 /**
  * The state of every limited key, shared by all workers without a message or a lock on the usual way: a key's state is
@@ -69,8 +70,7 @@ export class BucketTable {
   readonly #locks: Int32Array;
   readonly #sets: number;
   readonly #owner: number;
-  #high = 0;
-  #low = 0;
+  readonly #hash = new KeyHash();
 
   /** `owner`: above 0 and different in every worker. */
   constructor(buffer: SharedArrayBuffer, owner: number) {
@@ -103,10 +103,10 @@ export class BucketTable {
     cost: number,
     verdict: RateVerdict | null,
   ): void {
-    this.#hash(limitId, key);
-    const wanted = this.#wanted();
-    const first = (this.#low & (this.#sets - 1)) >>> 0;
-    const second = (this.#high & (this.#sets - 1)) >>> 0;
+    this.#seek(limitId, key);
+    const wanted = this.#hash.word;
+    const first = (this.#hash.low & (this.#sets - 1)) >>> 0;
+    const second = (this.#hash.high & (this.#sets - 1)) >>> 0;
     for (let tries = 0; tries < PATIENCE; tries++) {
       const slot = this.#findIn(first, second, wanted);
       if (slot >= 0) {
@@ -148,26 +148,12 @@ export class BucketTable {
     }
   }
 
-  /** Two halves of 32 bits over the characters; multiplications as in MurmurHash3's finaliser, seeded. */
-  #hash(limitId: number, key: string): void {
-    let high = (this.#header[SEED] as number) ^ Math.imul(limitId + 1, 0x9e3779b1);
-    let low = (this.#header[SEED_LOW] as number) ^ Math.imul(limitId + 1, 0x85ebca77);
-    for (let i = 0; i < key.length; i++) {
-      const code = key.charCodeAt(i);
-      high = Math.imul(high ^ code, 0x85ebca6b);
-      high ^= high >>> 15;
-      low = Math.imul(low ^ code, 0xc2b2ae35);
-      low ^= low >>> 13;
-    }
-    high = Math.imul(high ^ (low >>> 16), 0x2c1b3c6d);
-    low = Math.imul(low ^ (high >>> 15), 0x297a2d39);
-    this.#high = high ^ (high >>> 13);
-    // 0 is no key.
-    this.#low = low ^ (low >>> 14) || 1;
-  }
-
-  #wanted(): bigint {
-    return (BigInt(this.#high) << 32n) | BigInt(this.#low >>> 0);
+  /** Keys are told apart by limit as well. */
+  #seek(limitId: number, key: string): void {
+    const header = this.#header;
+    const high = (header[SEED] as number) ^ Math.imul(limitId + 1, 0x9e3779b1);
+    const low = (header[SEED_LOW] as number) ^ Math.imul(limitId + 1, 0x85ebca77);
+    this.#hash.of(high, low, key);
   }
 
   #findIn(first: number, second: number, wanted: bigint): number {
@@ -176,7 +162,7 @@ export class BucketTable {
   }
 
   #find(set: number, wanted: bigint): number {
-    const low = this.#low;
+    const low = this.#hash.low;
     for (let i = 0; i < SET; i++) {
       const slot = set * SET + i;
       // A torn look at a slot that is changing only leads to the lock, where it is looked at again.

@@ -1,4 +1,5 @@
 import type { AdaptiveState } from '../semantics/adaptive-limit.ts';
+import { KeyHash } from './key-hash.ts';
 
 /**
  * How many of something are under way over all workers: requests of a route, calls of an upstream, connections of an
@@ -79,8 +80,7 @@ export class GaugeTable {
   /** By slot: places held, and how many wait. */
   readonly #shares: Int32Array;
   readonly #owner: number;
-  #high = 0;
-  #low = 0;
+  readonly #hash = new KeyHash();
 
   constructor({ shared, shares, owner }: GaugeSegments) {
     this.#words = new Int32Array(shared);
@@ -91,14 +91,14 @@ export class GaugeTable {
 
   /** The same for the same name in every worker of the process. */
   family(name: string, keyed: boolean): GaugeFamily {
-    this.#hash(this.#words[SEED_HIGH] as number, this.#words[SEED_LOW] as number, name);
-    return { high: this.#high, low: this.#low, keyed };
+    this.#hash.of(this.#words[SEED_HIGH] as number, this.#words[SEED_LOW] as number, name);
+    return { high: this.#hash.high, low: this.#hash.low, keyed };
   }
 
   /** Takes a place under `max`: the slot to leave with, or `FULL`. */
   enter(family: GaugeFamily, key: string, max: number): number {
     const words = this.#words;
-    this.#hash(family.high, family.low, key);
+    this.#hash.of(family.high, family.low, key);
     for (let tries = 0; tries < PATIENCE; tries++) {
       const slot = this.#seek(family.keyed);
       const total = at(slot) + TOTAL;
@@ -131,7 +131,7 @@ export class GaugeTable {
 
   /** One waits for a place: from here on the slot stays this gauge's. Whoever asks again now misses no place. */
   expect(family: GaugeFamily, key: string): number {
-    this.#hash(family.high, family.low, key);
+    this.#hash.of(family.high, family.low, key);
     for (let tries = 0; ; tries++) {
       const slot = tries < PATIENCE ? this.#seek(family.keyed) : this.#overflow();
       this.expectAt(slot);
@@ -208,33 +208,19 @@ export class GaugeTable {
     this.#floats[to + LIMIT] = state.limit;
   }
 
-  /** Over the characters, with multiplications as in MurmurHash3's finaliser. */
-  #hash(seedHigh: number, seedLow: number, text: string): void {
-    let high = seedHigh ^ 0x2c1b3c6d;
-    let low = seedLow ^ 0x297a2d39;
-    for (let i = 0; i < text.length; i++) {
-      const code = text.charCodeAt(i);
-      high = Math.imul(high ^ code, 0x85ebca6b);
-      high ^= high >>> 15;
-      low = Math.imul(low ^ code, 0xc2b2ae35);
-      low ^= low >>> 13;
-    }
-    high = Math.imul(high ^ (low >>> 16), 0x2c1b3c6d);
-    low = Math.imul(low ^ (high >>> 15), 0x297a2d39);
-    this.#high = high ^ (high >>> 13);
-    // 0 is no gauge.
-    this.#low = low ^ (low >>> 14) || 1;
-  }
-
   #isOurs(slot: number): boolean {
     if (slot >= SETS * SET) return true;
     const words = this.#words;
     const from = at(slot);
-    return Atomics.load(words, from + KEY_LOW) === this.#low && Atomics.load(words, from + KEY_HIGH) === this.#high;
+    return (
+      Atomics.load(words, from + KEY_LOW) === this.#hash.low && Atomics.load(words, from + KEY_HIGH) === this.#hash.high
+    );
   }
 
   #seek(keyed: boolean): number {
-    const set = keyed ? NAMED_SETS + ((this.#low & (KEYED_SETS - 1)) >>> 0) : (this.#low & (NAMED_SETS - 1)) >>> 0;
+    const set = keyed
+      ? NAMED_SETS + ((this.#hash.low & (KEYED_SETS - 1)) >>> 0)
+      : (this.#hash.low & (NAMED_SETS - 1)) >>> 0;
     const found = this.#find(set);
     if (found >= 0) return found;
     const claimed = this.#claim(set);
@@ -244,14 +230,14 @@ export class GaugeTable {
   }
 
   #overflow(): number {
-    return SETS * SET + ((this.#high & (OVERFLOW - 1)) >>> 0);
+    return SETS * SET + ((this.#hash.high & (OVERFLOW - 1)) >>> 0);
   }
 
   #find(set: number): number {
     const words = this.#words;
     for (let slot = set * SET; slot < set * SET + SET; slot++) {
       const from = at(slot);
-      if (words[from + KEY_LOW] === this.#low && words[from + KEY_HIGH] === this.#high) return slot;
+      if (words[from + KEY_LOW] === this.#hash.low && words[from + KEY_HIGH] === this.#hash.high) return slot;
     }
     return -1;
   }
@@ -285,8 +271,8 @@ export class GaugeTable {
       Atomics.store(words, from + TOTAL, 0);
       return false;
     }
-    Atomics.store(words, from + KEY_HIGH, this.#high);
-    Atomics.store(words, from + KEY_LOW, this.#low);
+    Atomics.store(words, from + KEY_HIGH, this.#hash.high);
+    Atomics.store(words, from + KEY_LOW, this.#hash.low);
     Atomics.store(words, from + ADAPTED, 0);
     this.#floats.fill(0, from / 2 + LIMIT, from / 2 + RESUME + 1);
     Atomics.store(words, from + TOTAL, 0);

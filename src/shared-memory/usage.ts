@@ -1,3 +1,5 @@
+import { KeyHash } from './key-hash.ts';
+
 /**
  * What callers used of their quotas, in memory that all workers share: a count is one 64-bit word that whoever adds to it
  * replaces by compare-and-swap, so that a quota is exact over the workers.
@@ -101,8 +103,7 @@ export class UsageTable {
   readonly #ring: number;
   readonly #slotWords: number;
   readonly #owner: number;
-  #high = 0;
-  #low = 0;
+  readonly #hash = new KeyHash();
 
   /** `owner`: above 0 and different in every thread. */
   constructor(buffer: SharedArrayBuffer, owner: number) {
@@ -135,8 +136,8 @@ export class UsageTable {
     cost: number,
   ): UsageOutcome {
     const { outcome } = this;
-    this.#hash(window, subject);
-    const wanted = (BigInt(this.#high) << 32n) | BigInt(this.#low >>> 0);
+    this.#seek(window, subject);
+    const wanted = this.#hash.word;
     for (let tries = 0; tries < PATIENCE; tries++) {
       const slot = this.#find(wanted) ?? this.#claim(wanted, window, subject, now);
       if (slot === null) break;
@@ -183,8 +184,8 @@ export class UsageTable {
 
   /** For what others did, which is no change to be kept. False: the slot has gone to somebody else. */
   correct(slot: number, window: number, subject: string, stamp: number, by: number): boolean {
-    this.#hash(window, subject);
-    const wanted = (BigInt(this.#high) << 32n) | BigInt(this.#low >>> 0);
+    this.#seek(window, subject);
+    const wanted = this.#hash.word;
     return this.#add(slot, wanted, stamp, 1, Number.POSITIVE_INFINITY, by);
   }
 
@@ -217,8 +218,8 @@ export class UsageTable {
   }
 
   find(window: number, subject: string): number | null {
-    this.#hash(window, subject);
-    return this.#find((BigInt(this.#high) << 32n) | BigInt(this.#low >>> 0));
+    this.#seek(window, subject);
+    return this.#find(this.#hash.word);
   }
 
   /** After so long nobody could tell a stamp from one that is 2^16 later. */
@@ -246,31 +247,20 @@ export class UsageTable {
     if (Atomics.compareExchange(this.#header, LOCK, owner, 0) === owner) Atomics.notify(this.#header, LOCK);
   }
 
-  /** Two halves of 32 bits over the characters; multiplications as in MurmurHash3's finaliser, seeded. */
-  #hash(window: number, subject: string): void {
-    let high = (this.#header[SEED] as number) ^ Math.imul(window, 0x9e3779b1);
-    let low = (this.#header[SEED_LOW] as number) ^ Math.imul(window, 0x85ebca77);
-    for (let i = 0; i < subject.length; i++) {
-      const code = subject.charCodeAt(i);
-      high = Math.imul(high ^ code, 0x85ebca6b);
-      high ^= high >>> 15;
-      low = Math.imul(low ^ code, 0xc2b2ae35);
-      low ^= low >>> 13;
-    }
-    high = Math.imul(high ^ (low >>> 16), 0x2c1b3c6d);
-    low = Math.imul(low ^ (high >>> 15), 0x297a2d39);
-    this.#high = high ^ (high >>> 13);
-    low ^= low >>> 14;
-    // 0 and 1 are no keys.
-    this.#low = low === 0 || low === 1 ? low + 2 : low;
+  /** Subjects are told apart by window as well. */
+  #seek(window: number, subject: string): void {
+    const header = this.#header;
+    const high = (header[SEED] as number) ^ Math.imul(window, 0x9e3779b1);
+    const low = (header[SEED_LOW] as number) ^ Math.imul(window, 0x85ebca77);
+    this.#hash.of(high, low, subject);
   }
 
   #slotOf(probe: number): number {
-    return ((this.#low >>> 0) + probe) % this.slots;
+    return ((this.#hash.low >>> 0) + probe) % this.slots;
   }
 
   #find(wanted: bigint): number | null {
-    const low = this.#low;
+    const low = this.#hash.low;
     for (let probe = 0; probe < PROBES; probe++) {
       const slot = this.#slotOf(probe);
       const at = slot * this.#slotWords;
