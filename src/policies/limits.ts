@@ -1,8 +1,9 @@
+import type { LimitHeaders } from '../plan/limit-headers.ts';
 import { definePolicy, type Hooks } from '../plan/policy.ts';
 import { type Attempt, Limit, type PlacedLimit } from './limits/limit.ts';
 import { type LimitsOptions, limitsSchema } from './limits/options.ts';
 import { TakeLimits } from './limits/take.ts';
-import { type LimitHeaders, TellLimits } from './limits/tell.ts';
+import { TellLimits } from './limits/tell.ts';
 
 interface PlacedLimits {
   readonly limits: readonly (readonly [name: string, limit: PlacedLimit])[];

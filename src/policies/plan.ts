@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { count } from '../plan/fields.ts';
+import type { LimitHeaders } from '../plan/limit-headers.ts';
 import type { PlanRules } from '../plan/plans.ts';
 import { type CompileEnv, definePolicy } from '../plan/policy.ts';
 import { CompiledPlan, type PlanAttempt } from './plans/compiled-plan.ts';
 import { HoldToPlan } from './plans/hold.ts';
-import { type LimitHeaders, TellPlan } from './plans/tell.ts';
+import { TellPlan } from './plans/tell.ts';
 
 const options = z.strictObject({
   cost: count(1, 1_000_000).default(1).describe('What a request takes of the rate and of every quota.'),

@@ -1,18 +1,10 @@
-import { fieldName, type HeaderBlock } from '../../base/headers.ts';
+import type { HeaderBlock } from '../../base/headers.ts';
 import type { ResponseHead } from '../../plan/call.ts';
 import type { Exchange, Slot } from '../../plan/exchange.ts';
+import { type LimitHeaders, limitField, policyField, setLegacy } from '../../plan/limit-headers.ts';
 import type { Limiter } from '../../plan/limiter.ts';
 import type { ResponseHook } from '../../plan/policy.ts';
 import type { Attempt } from './limit.ts';
-
-/** What responses say about limits; `standard` when nothing is set. */
-export type LimitHeaders = 'standard' | 'legacy' | 'both' | 'none';
-
-const policyField = fieldName('ratelimit-policy');
-const limitField = fieldName('ratelimit');
-const legacyLimit = fieldName('x-ratelimit-limit');
-const legacyRemaining = fieldName('x-ratelimit-remaining');
-const legacyReset = fieldName('x-ratelimit-reset');
 
 /** Charges what responses cost, and tells clients how much is left (draft-ietf-httpapi-ratelimit-headers-11). */
 export class TellLimits implements ResponseHook {
@@ -76,9 +68,7 @@ function tell(attempts: readonly Attempt[], headers: HeaderBlock, form: LimitHea
   }
   if (form !== 'standard') {
     const { limit, verdict } = first;
-    headers.set(legacyLimit, String(limit.use.rate.limit));
-    headers.set(legacyRemaining, String(verdict.remaining));
-    headers.set(legacyReset, String(Math.ceil(verdict.resetAfter / 1000)));
+    setLegacy(headers, limit.use.rate.limit, verdict.remaining, Math.ceil(verdict.resetAfter / 1000));
   }
 }
 

@@ -1,18 +1,11 @@
 import { fieldName, type HeaderBlock } from '../../base/headers.ts';
 import type { ResponseHead } from '../../plan/call.ts';
 import type { Exchange, Slot } from '../../plan/exchange.ts';
+import { type LimitHeaders, legacyLeft, limitField, policyField, setLegacy } from '../../plan/limit-headers.ts';
 import type { ResponseHook } from '../../plan/policy.ts';
 import type { UsageVerdict } from '../../plan/usage.ts';
 import type { CompiledQuota, PlanAttempt } from './compiled-plan.ts';
 
-/** What responses say about limits; `standard` when nothing is set. */
-export type LimitHeaders = 'standard' | 'legacy' | 'both' | 'none';
-
-const policyField = fieldName('ratelimit-policy');
-const limitField = fieldName('ratelimit');
-const legacyLimit = fieldName('x-ratelimit-limit');
-const legacyRemaining = fieldName('x-ratelimit-remaining');
-const legacyReset = fieldName('x-ratelimit-reset');
 /**
  * A field of its own, there only when a quota nears its end, so that whoever watches for it need not compute anything:
  * `RateLimit` is in every response, and RFC 9111 (5.5) has taken `Warning` out of HTTP.
@@ -61,8 +54,7 @@ function tell({ plan, rate, usages, isCounted }: PlanAttempt, headers: HeaderBlo
 
 /** What is scarcer than what the fields say already. */
 function tellLegacy({ plan, rate, usages, isCounted }: PlanAttempt, headers: HeaderBlock, now: number): void {
-  const said = headers.get(legacyRemaining);
-  let least = said === undefined ? Number.POSITIVE_INFINITY : Number(said);
+  let least = legacyLeft(headers);
   if (plan.rate !== null && rate !== null && rate.remaining < least) {
     least = rate.remaining;
     setLegacy(headers, plan.rate.use.rate.limit, least, Math.ceil(rate.resetAfter / 1000));
@@ -75,12 +67,6 @@ function tellLegacy({ plan, rate, usages, isCounted }: PlanAttempt, headers: Hea
     least = remaining;
     setLegacy(headers, limit, least, secondsUntil(verdict, now));
   }
-}
-
-function setLegacy(headers: HeaderBlock, limit: number, remaining: number, seconds: number): void {
-  headers.set(legacyLimit, String(limit));
-  headers.set(legacyRemaining, String(remaining));
-  headers.set(legacyReset, String(seconds));
 }
 
 /** A list of structured fields (RFC 9651): the quota, what is used of it, and the seconds until less is. */
