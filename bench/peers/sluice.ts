@@ -78,55 +78,51 @@ export const sluice: Peer = {
   },
 };
 
+/** One route or a few, as `sluice.yaml` here has them with these values; ready when `path` answers. */
+async function startWith(
+  scene: Scene,
+  name: string,
+  values: { routes: string; more: string },
+  ready: { path: string; headers?: Readonly<Record<string, string>> },
+  edit: (path: string) => void = () => undefined,
+): Promise<RunningPeer> {
+  const entry = requireEntry();
+  const port = await freePort();
+  const adminPort = await freePort();
+  const path = join(makeDirectory(scene, `${name}-${port}`), 'sluice.yaml');
+  const { upstreamPort } = scene;
+  writeTemplate(path, 'sluice.yaml', { listen: `127.0.0.1:${port}`, adminPort, upstreamPort, ...values });
+  edit(path);
+  const started = new Started('sluice', scene.core, NODE, [entry, 'start', '-c', path]);
+  const running = new RunningPeer('sluice', started, port, false);
+  await untilReady(started, running.origin, ready.path, ready.headers);
+  return running;
+}
+
 /** With tokens, an identity header and the access log on standard output. */
 export function sluiceWithTokens({ publicKey, issuer, audience, first }: Tokens): Peer {
-  return {
-    name: 'sluice',
-    async start(scene) {
-      const entry = requireEntry();
-      const port = await freePort();
-      const adminPort = await freePort();
-      const path = join(makeDirectory(scene, `sluice-jwt-${port}`), 'sluice.yaml');
-      writeTemplate(path, 'sluice.yaml', {
-        listen: `127.0.0.1:${port}`,
-        adminPort,
-        upstreamPort: scene.upstreamPort,
-        routes: '\n  /*: { to: service, auth: caller, request: { headers: { set: { x-user-id: "{identity.id}" } } } }',
-        more: `auth: { caller: { jwt: { issuer: "${issuer}", audience: ${audience}, publicKey: "\${file:${publicKey}}" } } }\ndefaults: { accessLog: true }`,
-      });
-      const started = new Started('sluice', scene.core, NODE, [entry, 'start', '-c', path]);
-      const running = new RunningPeer('sluice', started, port, false);
-      await untilReady(started, running.origin, '/', { authorization: `Bearer ${first}` });
-      return running;
-    },
-  };
+  const routes = '\n  /*: { to: service, auth: caller, request: { headers: { set: { x-user-id: "{identity.id}" } } } }';
+  const auth = `auth: { caller: { jwt: { issuer: "${issuer}", audience: ${audience}, publicKey: "\${file:${publicKey}}" } } }`;
+  const more = `${auth}\ndefaults: { accessLog: true }`;
+  const ready = { path: '/', headers: { authorization: `Bearer ${first}` } };
+  return { name: 'sluice', start: (scene) => startWith(scene, 'sluice-jwt', { routes, more }, ready) };
 }
 
 /** With so many places at the service (null: as many as the latency allows), and priorities by a field of the request. */
 export function sluiceWithPlaces(places: number | null): Peer {
   const concurrency = places === null ? '{ adaptive: true, queue: 50 }' : `{ max: ${places}, queue: 50 }`;
+  const routes = `\n  ${GENERATION_PATH}: { respond: { status: 200, json: 0 } }\n  /*: guarded`;
+  const rules = ['high', 'low'].map(
+    (priority) => `{ when: "'x-class' in header && header['x-class'] == '${priority}'", class: ${priority} }`,
+  );
+  const more = `defaults: { priority: { rules: [${rules.join(', ')}] } }`;
   return {
     name: 'sluice',
-    async start(scene) {
-      const entry = requireEntry();
-      const port = await freePort();
-      const adminPort = await freePort();
-      const path = join(makeDirectory(scene, `sluice-places-${port}`), 'sluice.yaml');
-      writeTemplate(path, 'sluice.yaml', {
-        listen: `127.0.0.1:${port}`,
-        adminPort,
-        upstreamPort: scene.upstreamPort,
-        routes: `\n  ${GENERATION_PATH}: { respond: { status: 200, json: 0 } }\n  /*: guarded`,
-        more: `defaults: { priority: { rules: [{ when: "'x-class' in header && header['x-class'] == 'high'", class: high }, { when: "'x-class' in header && header['x-class'] == 'low'", class: low }] } }`,
-      });
-      const text = readFileSync(path, 'utf8');
-      const guarded = `  guarded: { targets: ["http://127.0.0.1:${scene.upstreamPort}"], concurrency: ${concurrency} }`;
-      writeFileSync(path, text.replace('upstreams:\n', `upstreams:\n${guarded}\n`));
-      const started = new Started('sluice', scene.core, NODE, [entry, 'start', '-c', path]);
-      const running = new RunningPeer('sluice', started, port, false);
-      await untilReady(started, running.origin, GENERATION_PATH);
-      return running;
-    },
+    start: (scene) =>
+      startWith(scene, 'sluice-places', { routes, more }, { path: GENERATION_PATH }, (path) => {
+        const guarded = `  guarded: { targets: ["http://127.0.0.1:${scene.upstreamPort}"], concurrency: ${concurrency} }`;
+        writeFileSync(path, readFileSync(path, 'utf8').replace('upstreams:\n', `upstreams:\n${guarded}\n`));
+      }),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { CheckContext } from './check-context.ts';
-import type { CheckedRoute } from './check-routes.ts';
+import type { CheckedRoute } from './checked-route.ts';
 import type { GatewayDocument, MatchDocument } from './plan-document.ts';
 
 /** Ties between the keys of one gateway, and routes that can never answer. */

@@ -5,7 +5,7 @@ import type { Fact, Hooks, PolicyModule, RouteFacts } from '../plan/policy.ts';
 import { unwrittenFacts } from './chain.ts';
 import { noCredentials } from './check-auth.ts';
 import type { CheckContext } from './check-context.ts';
-import type { CheckedRoute } from './check-routes.ts';
+import type { CheckedRoute } from './checked-route.ts';
 import { noFeeds } from './feeds.ts';
 import { idleLimiter, idleUsage, noLimitCounts } from './idle-limits.ts';
 import { valueAt } from './inherit.ts';

@@ -16,37 +16,14 @@ import {
 } from './check-settings.ts';
 import { checkTarget } from './check-targets.ts';
 import type { UpstreamTable } from './check-upstreams.ts';
+import type { CheckedRoute } from './checked-route.ts';
 import { type EffectiveSettings, overlaySettings } from './inherit.ts';
 import { Interner } from './interner.ts';
 import { isPublic } from './later.ts';
 import type { DocumentValue, GatewayValue, RouteObject, RouteValue, Settings } from './model/document.ts';
 import { matchShape, routeShape } from './model/route.ts';
-import { type PlacedRoute, placementOf } from './placement.ts';
 import type { AuthEntryDocument, PolicyUse, RouteDocument, TargetDocument } from './plan-document.ts';
-
-/** A route with what only the check and `explain` want to know. */
-export interface CheckedRoute {
-  readonly document: RouteDocument;
-  readonly key: RouteKey;
-  /** Where it stands. */
-  readonly path: KeyPath;
-  /** Its position in its list of alternatives, or -1. */
-  readonly alternative: number;
-  /** Aligned with `document.uses`: where the options stand, the nearest first. */
-  readonly useSources: readonly (readonly KeyPath[])[];
-  /** What its target reads of what policies find out. */
-  readonly reads: readonly Fact[];
-  readonly settings: EffectiveSettings;
-  /** Settings for which it is refused. */
-  readonly missing: readonly Missing[];
-  /** Its target, refused or not. */
-  readonly target: TargetDocument;
-  readonly owner: string | null;
-  readonly runbook: string | null;
-  readonly tags: readonly string[];
-}
-
-type RouteUses = Pick<RouteDocument, 'uses'> & Pick<CheckedRoute, 'useSources'>;
+import { PolicyUses } from './policy-uses.ts';
 
 const OWN_KEYS = new Set([...Object.keys(routeShape), ...Object.keys(matchShape)]);
 /** What holds on the paths of entries of `auth` too: who comes there has not identified yet. */
@@ -71,7 +48,6 @@ const unmatchedKey: RouteKey = {
 /** Reads routes gateway by gateway: inheritance, targets, references, names. */
 export class RouteChecker {
   readonly routes: CheckedRoute[] = [];
-  readonly uses = new Interner<PolicyUse>();
   readonly errorPages = new Interner<ReturnType<typeof errorPagesOf>>();
   readonly #context: CheckContext;
   readonly #upstreams: UpstreamTable;
@@ -79,12 +55,9 @@ export class RouteChecker {
   readonly #presetNames: ReadonlySet<string>;
   readonly #auth: ReadonlySet<string>;
   readonly #named: ReadonlyMap<string, readonly KeyPath[]>;
-  /** Policies in the order of the registry. */
-  readonly #policies: ReadonlyMap<string, { readonly order: number; readonly place: PolicyModule['place'] }>;
   readonly #entries: readonly AuthEntryDocument[];
-  readonly #common: readonly CommonUse[];
   readonly #defaults: EffectiveSettings;
-  readonly #usesBySettings = new WeakMap<EffectiveSettings, RouteUses>();
+  readonly #uses: PolicyUses;
   #groups = 0;
 
   constructor(
@@ -97,7 +70,7 @@ export class RouteChecker {
     implied: EffectiveSettings,
     context: CheckContext,
   ) {
-    this.#common = common;
+    this.#uses = new PolicyUses(policies, common, context.loaded.value);
     this.#context = context;
     this.#entries = entries;
     this.#upstreams = upstreams;
@@ -105,11 +78,15 @@ export class RouteChecker {
     this.#presetNames = context.namesIn('presets');
     this.#auth = context.namesIn('auth');
     this.#named = named;
-    this.#policies = new Map(policies.map(({ name, place }, order) => [name, { order, place }]));
     for (const [name, settings] of Object.entries(this.#presets)) this.#reviewLayer(settings, ['presets', name]);
     const defaults = document.defaults ?? {};
     this.#reviewLayer(defaults, ['defaults']);
     this.#defaults = this.#over(implied, defaults, ['defaults']);
+  }
+
+  /** Distinct uses of policies, to which routes refer by index. */
+  get uses(): Interner<PolicyUse> {
+    return this.#uses.distinct;
   }
 
   /** All routes of a gateway, and the route that answers what none of them matches. */
@@ -138,7 +115,7 @@ export class RouteChecker {
         if (!parsed.ok) throw new Error(`${entry}: ${parsed.message}`);
         const target: TargetDocument = { kind: 'identifier', entry, endpoint: name };
         const place = { path: null, gateway: gatewayName, name: `auth ${entry} ${name}`, isPublic: true };
-        const { uses, useSources } = this.#usesOf(settings, place);
+        const { uses, useSources } = this.#uses.of(settings, place);
         const document: RouteDocument = {
           gateway,
           name: place.name,
@@ -225,7 +202,7 @@ export class RouteChecker {
     const match = route.match === undefined ? null : checkMatch(route.match, [...path, 'match'], context);
     const isOpen = isPublic(settings.get('auth')?.value);
     const held = target.kind === 'ready' ? this.#withoutPriority(settings, own, path) : settings;
-    const { uses, useSources } = this.#usesOf(held, { path, gateway: gatewayName, name, isPublic: isOpen });
+    const { uses, useSources } = this.#uses.of(held, { path, gateway: gatewayName, name, isPublic: isOpen });
     const document: RouteDocument = {
       gateway,
       name,
@@ -274,7 +251,7 @@ export class RouteChecker {
 
   #unmatched(gateway: number, gatewayName: string, base: EffectiveSettings, path: KeyPath): CheckedRoute {
     const place = { path: null, gateway: gatewayName, name: UNMATCHED, isPublic: true };
-    const { uses, useSources } = this.#usesOf(base, place);
+    const { uses, useSources } = this.#uses.of(base, place);
     const document: RouteDocument = {
       gateway,
       name: UNMATCHED,
@@ -324,29 +301,6 @@ export class RouteChecker {
       this.#context.keyWarning('unused-setting', message, 'Remove it.', [...path, 'priority']);
     }
     return new Map([...settings].filter(([name]) => name !== 'priority'));
-  }
-
-  /** Routes with the same settings got all of them from elsewhere: what is placed is placed alike. */
-  #usesOf(settings: EffectiveSettings, route: PlacedRoute): RouteUses {
-    const known = this.#usesBySettings.get(settings);
-    if (known !== undefined) return known;
-    const found: { order: number; use: number; sources: readonly KeyPath[] }[] = [];
-    for (const { policy, options, sources } of this.#common) {
-      const use = this.uses.indexOf(policy, options, () => ({ policy, options }));
-      found.push({ order: this.#policies.get(policy)?.order ?? 0, use, sources });
-    }
-    for (const [policy, { value, sources }] of settings) {
-      const known = this.#policies.get(policy);
-      if (known === undefined) continue;
-      const { order, place } = known;
-      const options =
-        place === undefined ? value : place(value, placementOf(policy, settings, route, this.#context.loaded.value));
-      found.push({ order, use: this.uses.indexOf(policy, options, () => ({ policy, options })), sources });
-    }
-    found.sort((one, other) => one.order - other.order);
-    const made = { uses: found.map(({ use }) => use), useSources: found.map(({ sources }) => sources) };
-    this.#usesBySettings.set(settings, made);
-    return made;
   }
 
   #plainSettings(settings: EffectiveSettings) {

@@ -11,18 +11,19 @@ import { checkAuthEntries } from './check-auth.ts';
 import { checkConflicts } from './check-conflicts.ts';
 import { CheckContext } from './check-context.ts';
 import { checkIdentityHeaders } from './check-identity-headers.ts';
-import { checkHost } from './check-match.ts';
 import { checkPlans, impliedSettings, plansOf } from './check-plans.ts';
 import { PolicyCheck } from './check-policies.ts';
-import { checkListeners, connectionLimits, forwardingOf, itemPath } from './check-process.ts';
-import { type CheckedRoute, RouteChecker } from './check-routes.ts';
+import { checkListeners, connectionLimits, forwardingOf } from './check-process.ts';
+import { RouteChecker } from './check-routes.ts';
 import { checkStores } from './check-stores.ts';
 import { UpstreamTable } from './check-upstreams.ts';
+import type { CheckedRoute } from './checked-route.ts';
 import { feedOwner } from './feeds.ts';
+import { type GatewaySource, gatewaySources, HostCheck, NOWHERE } from './gateway-sources.ts';
 import { namedMapsIn } from './inherit.ts';
 import type { Interner } from './interner.ts';
 import { checkJwks } from './jwks-target.ts';
-import { type DocumentValue, documentSchema, type GatewayValue } from './model/document.ts';
+import { type DocumentValue, documentSchema } from './model/document.ts';
 import type { ProcessValue } from './model/process.ts';
 import { settingShape } from './model/route.ts';
 import { soundPart } from './partial.ts';
@@ -58,22 +59,6 @@ export interface CheckedConfig {
   /** The texts of the files, without the secrets that stand in them: for showing problems. */
   readonly sources: Sources;
 }
-
-interface GatewaySource {
-  readonly name: string;
-  readonly value: GatewayValue;
-  readonly path: KeyPath;
-  readonly routesPath: KeyPath;
-}
-
-/** For hosts that no gateway names. */
-export const NOWHERE = 'unknown-host';
-/** For `routes` without a gateway. */
-const DEFAULT_GATEWAY = 'default';
-const RESERVED: ReadonlyMap<string, string> = new Map([
-  [NOWHERE, 'what no gateway answers for'],
-  [DEFAULT_GATEWAY, 'the routes outside `gateways`'],
-]);
 
 /** Holds a loaded configuration against the model and resolves it into the document of a plan, with everything wrong at once. */
 export async function checkConfig(loaded: LoadedConfig, { registry }: CheckOptions): Promise<CheckedConfig> {
@@ -248,55 +233,5 @@ function checkReferences(value: DocumentValue, context: CheckContext): void {
       const path = ['consumers', name, 'keys', method];
       context.unknownName('unknown-auth', 'entry of `auth` named', method, methods, path, true);
     }
-  }
-}
-
-function gatewaySources(value: DocumentValue): GatewaySource[] {
-  const sources = Object.entries(value.gateways ?? {}).map(([name, gateway]): GatewaySource => {
-    const path = ['gateways', name];
-    return { name, value: gateway, path, routesPath: [...path, 'routes'] };
-  });
-  const { routes } = value;
-  if (routes !== undefined)
-    sources.push({ name: DEFAULT_GATEWAY, value: { routes }, path: [], routesPath: ['routes'] });
-  return sources;
-}
-
-/** The hosts of the gateways, each of which belongs to one. */
-class HostCheck {
-  /** Index of the gateway for all other hosts, or -1. */
-  catchAll = -1;
-  readonly #context: CheckContext;
-  readonly #owners = new Map<string, KeyPath>();
-  #index = 0;
-
-  constructor(context: CheckContext) {
-    this.#context = context;
-  }
-
-  of({ name, value, path }: GatewaySource): string[] {
-    const index = this.#index++;
-    const given = value.hosts ?? ['*'];
-    const at = (position: number): KeyPath =>
-      value.hosts === undefined ? path : itemPath(this.#context, [...path, 'hosts'], position);
-    if (path.length > 0 && RESERVED.has(name)) {
-      const message = `\`${name}\` is the name of ${RESERVED.get(name)}`;
-      this.#context.keyError('reserved-name', message, 'Choose another name.', path);
-    }
-    const hosts: string[] = [];
-    for (const [position, text] of given.entries()) {
-      const host = checkHost(text, at(position), this.#context);
-      if (host === null) continue;
-      const before = this.#owners.get(host);
-      if (before !== undefined) {
-        const what = host === '*' ? 'all other hosts' : `\`${host}\``;
-        const remedy = host === '*' ? 'Give one of them `hosts`.' : 'Leave it to one gateway.';
-        this.#context.keyError('host-tie', `two gateways answer for ${what}`, remedy, at(position), [before]);
-      }
-      this.#owners.set(host, at(position));
-      if (host === '*') this.catchAll = index;
-      else hosts.push(host);
-    }
-    return hosts;
   }
 }

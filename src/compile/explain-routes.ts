@@ -4,7 +4,7 @@ import type { Gateway } from '../plan/host-table.ts';
 import type { Route } from '../plan/plan.ts';
 import { accepts } from '../plan/route-tree.ts';
 import type { CheckedConfig } from './check.ts';
-import type { CheckedRoute } from './check-routes.ts';
+import type { CheckedRoute } from './checked-route.ts';
 import { conditionsOf } from './conditions.ts';
 
 /** A route that nearly answered. */

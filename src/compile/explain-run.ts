@@ -10,8 +10,8 @@ import type { Registry } from '../plan/registry.ts';
 import { Reply } from '../plan/reply.ts';
 import { inLayerOrder, inPhaseOrder, isBeforeIdentity } from './chain.ts';
 import type { CheckedConfig } from './check.ts';
-import type { CheckedRoute } from './check-routes.ts';
 import { entriesIn } from './check-settings.ts';
+import type { CheckedRoute } from './checked-route.ts';
 import type { ExplainedCaller, ExplainedEntries } from './explain-caller.ts';
 import {
   describeTarget,

@@ -4,7 +4,7 @@ import type { Reply } from '../plan/reply.ts';
 import { compileTemplate } from '../plan/template.ts';
 import type { UpstreamOptions } from '../plan/upstream.ts';
 import type { CheckedConfig } from './check.ts';
-import type { CheckedRoute } from './check-routes.ts';
+import type { CheckedRoute } from './checked-route.ts';
 
 /** The end of a dispatch chain, as far as it can be told without the services. */
 export interface ExplainedUpstream {

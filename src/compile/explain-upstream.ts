@@ -1,7 +1,7 @@
 import type { Registry } from '../plan/registry.ts';
 import { inLayerOrder } from './chain.ts';
 import type { CheckedConfig } from './check.ts';
-import type { CheckedRoute } from './check-routes.ts';
+import type { CheckedRoute } from './checked-route.ts';
 import type { ExplainedStep } from './explain-run.ts';
 import { upstreamsOf } from './explain-target.ts';
 import { idlePorts } from './idle-ports.ts';

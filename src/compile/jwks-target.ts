@@ -4,7 +4,7 @@ import type { Feed } from '../plan/feed.ts';
 import { JWKS_MAX_AGE_SECONDS } from '../policies/signing/key-schedule.ts';
 import { PUBLIC_KEYS_FEED, type PublicKey } from '../policies/signing/signing-key.ts';
 import type { CheckContext } from './check-context.ts';
-import type { CheckedRoute } from './check-routes.ts';
+import type { CheckedRoute } from './checked-route.ts';
 import { type Feeds, feedOwner } from './feeds.ts';
 import type { PolicyUse } from './plan-document.ts';
 import { respondWith } from './targets.ts';

@@ -1,30 +1,29 @@
 import { LookAlikes } from '../base/look-alikes.ts';
-import type { Gate, GateOptions, GateScope, Overload, OverloadThresholds } from '../plan/admission.ts';
+import type { GateScope } from '../plan/admission.ts';
 import type { Dispatch } from '../plan/call.ts';
 import type { Gateway } from '../plan/host-table.ts';
 import type { Identifier } from '../plan/identifier.ts';
-import type { LimitCounts, Limiter } from '../plan/limiter.ts';
 import type { ErrorPages, Plan, Route } from '../plan/plan.ts';
-import type { Hooks, LogSink, PolicyModule, RequestHook, RouteFacts } from '../plan/policy.ts';
-import type { Registry } from '../plan/registry.ts';
+import type { PolicyModule, RequestHook, RouteFacts } from '../plan/policy.ts';
 import { RouteTreeBuilder } from '../plan/route-tree-builder.ts';
 import type { Alternative } from '../plan/route-tree-layout.ts';
 import { compileTemplate } from '../plan/template.ts';
 import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
-import type { UsageCounter } from '../plan/usage.ts';
 import { parsePathPattern } from '../semantics/path-pattern.ts';
 import { type Chain, composeChain } from './chain.ts';
+import { Chains } from './chains.ts';
 import { credentialsOf } from './check-auth.ts';
 import { plansOf } from './check-plans.ts';
 import { compileConditions } from './conditions.ts';
 import { withDeadline } from './deadline.ts';
-import { type Feeds, feedOwner } from './feeds.ts';
+import { feedOwner } from './feeds.ts';
 import { publicKeyFeeds, respondJwks } from './jwks-target.ts';
 import type { OpenIdentifier } from './open-identifier.ts';
-import type { AuthEntryDocument, PlanDocument, PlanPart, PolicyUse, RouteDocument } from './plan-document.ts';
+import type { PlanDocument, PlanPart, PolicyUse, RouteDocument } from './plan-document.ts';
+import type { PlanPorts } from './plan-ports.ts';
 import { addressSet, compileErrorPages, hostTable } from './plan-tables.ts';
-import { PolicyCompiler, type Tie } from './policy-compiler.ts';
-import type { Lease, Resources } from './resources.ts';
+import { PolicyCompiler } from './policy-compiler.ts';
+import type { Lease } from './resources.ts';
 import {
   neverDispatched,
   redirectTo,
@@ -36,31 +35,6 @@ import {
   weighted,
   withoutUpgrade,
 } from './targets.ts';
-
-/** What a plan is made with, beside its document. */
-export interface PlanPorts {
-  /** The policies that are part of the gateway. */
-  readonly registry: Registry;
-  /** One for the life of the worker. */
-  readonly upstreams: Resources<UpstreamOptions, Upstream>;
-  /** Entries of `auth`, for the life of the worker too. */
-  readonly identifiers: Resources<AuthEntryDocument, OpenIdentifier>;
-  readonly feeds: Feeds;
-  readonly limiter: Limiter;
-  readonly limitCounts: LimitCounts;
-  readonly usage: UsageCounter;
-  /** `series`: the upstream's, or -1. */
-  gate(options: GateOptions, series: number): Gate;
-  overload(thresholds: OverloadThresholds): Overload;
-  /** Loads a user's policy. */
-  policy(file: string): PolicyModule | Promise<PolicyModule>;
-  /** Loads a user's handler; `upstream` finds those of this plan by name. */
-  handler(file: string, upstream: (name: string) => Upstream | null): Dispatch | Promise<Dispatch>;
-  readonly log: LogSink;
-  logTo(file: string): LogSink;
-  /** False while draining, and until everything that readiness waits for is there. */
-  ready(): boolean;
-}
 
 type Head = Omit<PlanDocument, 'upstreams' | 'uses' | 'routes'>;
 
@@ -82,7 +56,6 @@ export class PlanBuilder {
   /** By index of an upstream: with the layers of its own policies. */
   readonly #dispatches = new Map<number, Dispatch>();
   readonly #upstreamByName = new Map<string, Upstream>();
-  readonly #chains = new Map<string, Chain>();
 
   constructor(ports: PlanPorts) {
     this.#ports = ports;
@@ -160,13 +133,14 @@ export class PlanBuilder {
       problem: () => undefined,
     });
     this.#wrapUpstreams(head, compiler);
+    const chains = new Chains(compiler);
     const pages = head.errorPages.map(compileErrorPages);
     const trees = head.gateways.map(() => new RouteTreeBuilder());
-    yield* this.#addRoutes(trees, head, compiler, pages);
+    yield* this.#addRoutes(trees, head, chains, pages);
     const gateways: Gateway[] = [];
     for (const [index, { name, unmatched }] of head.gateways.entries()) {
       const tree = yield* (trees[index] as RouteTreeBuilder).build();
-      const route = this.#route(unmatched, [], name, compiler, pages, refuseUnmatched({ tree }));
+      const route = this.#route(unmatched, [], name, chains, pages, refuseUnmatched({ tree }));
       gateways.push({ name, tree, unmatched: route });
       yield;
     }
@@ -208,7 +182,7 @@ export class PlanBuilder {
   *#addRoutes(
     trees: readonly RouteTreeBuilder[],
     head: Head,
-    compiler: PolicyCompiler,
+    chains: Chains,
     pages: readonly ErrorPages[],
   ): Generator<void, void> {
     const documents = this.#documents;
@@ -219,7 +193,7 @@ export class PlanBuilder {
       const gateway = head.gateways[document.gateway]?.name ?? '';
       const stop = this.#stopOf(document);
       const alternative: Alternative = {
-        route: this.#route(document, parsed.value.parameters, gateway, compiler, pages, stop),
+        route: this.#route(document, parsed.value.parameters, gateway, chains, pages, stop),
         methods: document.match?.methods ?? null,
         when: document.match === null ? null : compileConditions(document.match),
       };
@@ -246,12 +220,12 @@ export class PlanBuilder {
     document: RouteDocument,
     parameters: readonly string[],
     gateway: string,
-    compiler: PolicyCompiler,
+    chains: Chains,
     pages: readonly ErrorPages[],
     stop: RequestHook | null,
   ): Route {
     const { name, path: pattern, series, allowEncodedSlashes } = document;
-    const chain = this.#chain(document.uses, { name, gateway, pattern, parameters }, compiler, stop);
+    const chain = chains.of(document.uses, { name, gateway, pattern, parameters }, stop);
     return {
       series,
       name,
@@ -269,25 +243,6 @@ export class PlanBuilder {
       maxBody: chain.maxBody,
       allowEncodedSlashes,
     };
-  }
-
-  /** Routes with equal policies share one chain, unless those look at more than the names of the parameters. */
-  #chain(uses: readonly number[], facts: RouteFacts, compiler: PolicyCompiler, stop: RequestHook | null): Chain {
-    const isOwn = stop !== null && stop !== refuseMissing;
-    const key = `${uses.join(' ')}${stop === null ? '' : ' refused'}`;
-    const named = `${key} ${facts.parameters.join(' ')}`;
-    const known = isOwn ? undefined : (this.#chains.get(key) ?? this.#chains.get(named));
-    if (known !== undefined) return known;
-    let tie: Tie = 'none';
-    const hooks: Hooks[] = [];
-    for (const use of uses) {
-      const compiled = compiler.hooks(use, facts);
-      if (tie !== 'route' && compiled.tie !== 'none') tie = compiled.tie;
-      hooks.push(...compiled.hooks);
-    }
-    const chain = composeChain(hooks, stop);
-    if (!isOwn && tie !== 'route') this.#chains.set(tie === 'none' ? key : named, chain);
-    return chain;
   }
 
   #dispatch(document: RouteDocument, parameters: readonly string[], chain: Chain): Dispatch {

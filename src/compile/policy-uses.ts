@@ -1,0 +1,61 @@
+import type { KeyPath } from '../config/key-path.ts';
+import type { PolicyModule } from '../plan/policy.ts';
+import type { CommonUse } from './check-identity-headers.ts';
+import type { EffectiveSettings } from './inherit.ts';
+import { Interner } from './interner.ts';
+import { type PlacedRoute, placementOf } from './placement.ts';
+import type { PolicyUse } from './plan-document.ts';
+
+/** The policies of a route: indices of distinct uses in the order of the registry, and where each one's options stand. */
+export interface RouteUses {
+  readonly uses: readonly number[];
+  /** Aligned with `uses`, the nearest first. */
+  readonly useSources: readonly (readonly KeyPath[])[];
+}
+
+interface Known {
+  readonly order: number;
+  readonly place: PolicyModule['place'];
+}
+
+/** Makes uses of policies out of settings. */
+export class PolicyUses {
+  readonly distinct = new Interner<PolicyUse>();
+  readonly #policies: ReadonlyMap<string, Known>;
+  readonly #common: readonly CommonUse[];
+  /** The configuration as loaded. */
+  readonly #loaded: unknown;
+  readonly #bySettings = new WeakMap<EffectiveSettings, RouteUses>();
+
+  /** `policies` in the order of the registry; `common`: uses of every route, beside what its settings say. */
+  constructor(policies: readonly PolicyModule[], common: readonly CommonUse[], loaded: unknown) {
+    this.#policies = new Map(policies.map(({ name, place }, order) => [name, { order, place }]));
+    this.#common = common;
+    this.#loaded = loaded;
+  }
+
+  /** Routes with the same settings got all of them from elsewhere: what is placed is placed alike. */
+  of(settings: EffectiveSettings, route: PlacedRoute): RouteUses {
+    const known = this.#bySettings.get(settings);
+    if (known !== undefined) return known;
+    const found: { order: number; use: number; sources: readonly KeyPath[] }[] = [];
+    for (const { policy, options, sources } of this.#common) {
+      found.push({ order: this.#policies.get(policy)?.order ?? 0, use: this.#use(policy, options), sources });
+    }
+    for (const [policy, { value, sources }] of settings) {
+      const known = this.#policies.get(policy);
+      if (known === undefined) continue;
+      const { order, place } = known;
+      const options = place === undefined ? value : place(value, placementOf(policy, settings, route, this.#loaded));
+      found.push({ order, use: this.#use(policy, options), sources });
+    }
+    found.sort((one, other) => one.order - other.order);
+    const made = { uses: found.map(({ use }) => use), useSources: found.map(({ sources }) => sources) };
+    this.#bySettings.set(settings, made);
+    return made;
+  }
+
+  #use(policy: string, options: unknown): number {
+    return this.distinct.indexOf(policy, options, () => ({ policy, options }));
+  }
+}
