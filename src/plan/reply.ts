@@ -1,5 +1,7 @@
 import type { GatewayError } from '../base/gateway-error.ts';
-import { HeaderBlock } from '../base/headers.ts';
+import { fieldName, HeaderBlock } from '../base/headers.ts';
+
+const retryAfter = fieldName('retry-after');
 
 /** An answer made here rather than by an upstream: what a hook returns to stop a request. */
 export class Reply {
@@ -26,5 +28,12 @@ export class Reply {
     reply.error = error;
     reply.detail = detail;
     return reply;
+  }
+
+  /** A refusal that says after how many whole seconds it is worth to come back. */
+  static refuseFor(seconds: number, error: GatewayError, detail: string | null = null): Reply {
+    const headers = new HeaderBlock();
+    headers.add(retryAfter, String(seconds));
+    return Reply.refuse(error, detail, headers);
   }
 }

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { errors } from '../base/gateway-error.ts';
-import { fieldName, HeaderBlock } from '../base/headers.ts';
 import type { Condition } from '../plan/condition.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import { definePolicy, type Finding } from '../plan/policy.ts';
@@ -39,8 +38,6 @@ const schema = z.union([
   priorityName.transform((name): Options => ({ class: name, plans: {}, rules: [], report: false })),
   long,
 ]);
-
-const retryAfter = fieldName('retry-after');
 
 interface Rule {
   readonly condition: Condition;
@@ -93,9 +90,7 @@ export const priority = definePolicy<Options>({
           exchange.priority = own;
           if (!overload.sheds(own)) return undefined;
           if (report) return refuseOrReport(true, log, 'priority', exchange, errors.overloaded);
-          const headers = new HeaderBlock();
-          headers.add(retryAfter, String(overload.shed(own)));
-          return Reply.refuse(errors.overloaded, null, headers);
+          return Reply.refuseFor(overload.shed(own), errors.overloaded);
         },
         explain(exchange): Finding[] {
           const own = priorityNames[classOf(exchange)] ?? priorityNames[NORMAL];

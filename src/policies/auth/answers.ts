@@ -3,7 +3,6 @@ import { fieldName, HeaderBlock } from '../../base/headers.ts';
 import { Reply } from '../../plan/reply.ts';
 
 const wwwAuthenticate = fieldName('www-authenticate');
-const retryAfter = fieldName('retry-after');
 
 /** What an entry says to callers. Which check failed is in the error's code at most, and never in words. */
 export class CredentialAnswers {
@@ -43,7 +42,5 @@ export function refuse(error: GatewayError, challenge: string | null): Reply {
 
 /** Nobody can say at the moment whether the credential is good. */
 export function unavailable(seconds: number): Reply {
-  const headers = new HeaderBlock();
-  headers.add(retryAfter, String(seconds));
-  return Reply.refuse(errors.identityUnavailable, null, headers);
+  return Reply.refuseFor(seconds, errors.identityUnavailable);
 }

@@ -1,5 +1,4 @@
 import { errors } from '../../base/gateway-error.ts';
-import { fieldName, HeaderBlock } from '../../base/headers.ts';
 import type { Exchange, Slot } from '../../plan/exchange.ts';
 import type { LimitCounts, Limiter } from '../../plan/limiter.ts';
 import type { RequestPhase } from '../../plan/phase.ts';
@@ -7,8 +6,6 @@ import type { CompileEnv, Finding, LogSink, Maybe, RequestHook } from '../../pla
 import { Reply } from '../../plan/reply.ts';
 import { refuseOrReport } from '../../plan/report.ts';
 import { Attempt, type Limit } from './limit.ts';
-
-const retryAfter = fieldName('retry-after');
 
 /**
  * The limits of a route that are asked in one phase. All of them are, also behind one that refuses: so `Retry-After` is
@@ -98,10 +95,8 @@ export class TakeLimits implements RequestHook {
       verdict.remaining += limit.cost;
     }
     const seconds = Math.max(1, Math.ceil(refusing.retryAfter / 1000));
-    const headers = new HeaderBlock();
-    headers.add(retryAfter, String(seconds));
-    if (refusing.verdict.unavailable) return Reply.refuse(errors.limitsUnavailable, null, headers);
+    if (refusing.verdict.unavailable) return Reply.refuseFor(seconds, errors.limitsUnavailable);
     const detail = `The limit \`${refusing.limit.use.name}\` has room again in ${seconds} s.`;
-    return Reply.refuse(errors.rateLimited, detail, headers);
+    return Reply.refuseFor(seconds, errors.rateLimited, detail);
   }
 }

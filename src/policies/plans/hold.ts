@@ -1,5 +1,4 @@
 import { errors, type GatewayError } from '../../base/gateway-error.ts';
-import { fieldName, HeaderBlock } from '../../base/headers.ts';
 import type { Exchange, Identity, Slot } from '../../plan/exchange.ts';
 import type { LimitCounts, Limiter } from '../../plan/limiter.ts';
 import type { CompileEnv, Finding, LogSink, Maybe, RequestHook } from '../../plan/policy.ts';
@@ -8,8 +7,6 @@ import { refuseOrReport } from '../../plan/report.ts';
 import type { UsageCounter } from '../../plan/usage.ts';
 import { type CompiledPlan, type CompiledQuota, PlanAttempt } from './compiled-plan.ts';
 import { subjectOf } from './subject.ts';
-
-const retryAfter = fieldName('retry-after');
 
 /** What is known about a caller as long as its identity is remembered. */
 interface Caller {
@@ -114,8 +111,12 @@ export class HoldToPlan implements RequestHook {
     }
     this.#counts.count(rate.series, 'limited');
     const seconds = secondsOf(verdict.retryAfter);
-    if (verdict.unavailable) return refuseFor(seconds, errors.limitsUnavailable, null);
-    return refuseFor(seconds, errors.rateLimited, `The plan \`${plan.rules.name}\` has room again in ${seconds} s.`);
+    if (verdict.unavailable) return Reply.refuseFor(seconds, errors.limitsUnavailable);
+    return Reply.refuseFor(
+      seconds,
+      errors.rateLimited,
+      `The plan \`${plan.rules.name}\` has room again in ${seconds} s.`,
+    );
   }
 
   #count(exchange: Exchange, attempt: PlanAttempt): Reply | undefined {
@@ -156,7 +157,7 @@ export class HoldToPlan implements RequestHook {
     const { limit, window } = plan.quotas[refusing] as CompiledQuota;
     const { retryAt } = usages[refusing] as PlanAttempt['usages'][number];
     const detail = `The quota of ${limit} per ${window.name} of the plan \`${plan.rules.name}\` is used up.`;
-    return refuseFor(secondsOf(retryAt - Date.now()), errors.quotaExceeded, detail);
+    return Reply.refuseFor(secondsOf(retryAt - Date.now()), errors.quotaExceeded, detail);
   }
 
   #report(exchange: Exchange, series: number, error: GatewayError, detail: string): void {
@@ -167,10 +168,4 @@ export class HoldToPlan implements RequestHook {
 
 function secondsOf(milliseconds: number): number {
   return Math.max(1, Math.ceil(milliseconds / 1000));
-}
-
-function refuseFor(seconds: number, error: GatewayError, detail: string | null): Reply {
-  const headers = new HeaderBlock();
-  headers.add(retryAfter, String(seconds));
-  return Reply.refuse(error, detail, headers);
 }
