@@ -21,10 +21,10 @@ const byToken: Answer = ({ headers }, response) => {
 const config = (service: string, orders: string): string => `
 upstreams: { orders: ${orders} }
 auth:
-  plain: { forwardAuth: { url: ${service}/verify, timeout: 500ms, copy: [x-auth-email], cookies: session } }
+  plain: { forwardAuth: { url: ${service}/verify, timeout: 2s, copy: [x-auth-email], cookies: session } }
   login: { forwardAuth: { url: ${service}/verify, passRedirects: true, copy: x-auth-email } }
   cached: { forwardAuth: { url: ${service}/verify, copy: [x-auth-email], cache: { ttl: 1h, key: [] } } }
-  open: { forwardAuth: { url: ${service}/verify, timeout: 500ms, onFailure: anonymous, requireCredential: true } }
+  open: { forwardAuth: { url: ${service}/verify, timeout: 2s, onFailure: anonymous, requireCredential: true } }
 defaults: { accessLog: true, request: { headers: { set: { x-who: "{identity.id}" } } } }
 routes:
   /plain: { auth: plain, to: orders }

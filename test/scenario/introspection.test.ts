@@ -25,9 +25,9 @@ auth:
       url: ${issuer}/introspect
       client: { id: gateway, secret: "\${env:CLIENT_SECRET}" }
       consumer: client_id
-      timeout: 500ms
+      timeout: 3s
       cache: { ttl: 1h, inactive: 1m }
-  asked: { introspection: { url: ${issuer}/introspect, client: { id: gateway, secret: s }, timeout: 500ms, cache: { ttl: 0, inactive: 0 } } }
+  asked: { introspection: { url: ${issuer}/introspect, client: { id: gateway, secret: s }, timeout: 2s, cache: { ttl: 0, inactive: 0 } } }
   inQuery: { introspection: { url: ${issuer}/introspect, client: { id: gateway, secret: s }, query: access_token } }
 consumers: { acme: { groups: [partners] } }
 defaults:
