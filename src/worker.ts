@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { deserialize } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
+import { releaseGarbage } from './base/release-garbage.ts';
 import { WorkerFeeds } from './compile/feeds.ts';
 import { type OpenIdentifier, openIdentifier } from './compile/open-identifier.ts';
 import { PlanBuilder } from './compile/plan-builder.ts';
@@ -23,6 +24,7 @@ import { ControlCell, startHeartbeat } from './shared-memory/control.ts';
 import { GaugeTable } from './shared-memory/gauges.ts';
 import { LimitStoreCell } from './shared-memory/limit-store.ts';
 import { WorkerCell } from './shared-memory/metrics.ts';
+import { NamedSlots } from './shared-memory/named-slots.ts';
 import { SharedLimitCounts, SharedLimiter } from './shared-memory/shared-limiter.ts';
 import { SharedUsage } from './shared-memory/shared-usage.ts';
 import { openSharedLimiter } from './stores/open-limiter.ts';
@@ -54,6 +56,8 @@ const sinks = new LogSinks({
 });
 const upstreams = new Resources<UpstreamOptions, Upstream>((options) => new UpstreamPool(options, cell));
 const gauges = new GaugeTable(boot.gauges);
+/** Endpoints, breakers and budgets as all workers see them. */
+const states = new NamedSlots(boot.states);
 const server = new Server({
   cell,
   state,
@@ -98,6 +102,7 @@ const ports: PlanPorts = {
   identifiers,
   feeds,
   limiter,
+  routeEvents: cell,
   gate: (options, series) => gates.open(options, series),
   overload: (thresholds) => overload.watch(thresholds),
   limitCounts: new SharedLimitCounts(boot.limits, cell),
@@ -147,6 +152,8 @@ async function prepare(parcel: PlanParcel): Promise<void> {
   const { version } = parcel;
   try {
     const plan = await buildPlan(parcel);
+    // Nothing has been served yet, and loading the modules was the largest part of all that was ever allocated.
+    if (control.read().state === 'starting') releaseGarbage();
     try {
       await server.prepare(plan);
     } catch (error) {

@@ -10,7 +10,7 @@ const bearer = { authorization: `Bearer ${TOKEN}` };
 
 function open(overrides: Partial<Controls> = {}) {
   const records = new FlakyRecords();
-  const directory = () => new KeyDirectory(['partner'], ['acme']);
+  const directory = () => new KeyDirectory(['partner'], ['acme'], ['gold']);
   const desk = new KeyDesk({ records, stateDirectory: null, directory });
   const controls = { keys: () => desk, token: () => TOKEN, hosts: () => [], ...overrides } as Controls;
   const app = buildAdmin(controls);

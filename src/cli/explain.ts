@@ -56,6 +56,8 @@ async function explain(method: string, url: string, options: ExplainOptions): Pr
     ...(options.client !== undefined && { client: options.client }),
     caller: options.as ?? (options.anonymous === true ? 'anonymous' : 'unknown'),
   };
+  const whyNot = explainer.whyNot(request.caller ?? 'unknown');
+  if (whyNot !== null) throw new CommandError(whyNot);
   const explanation = explainer.explain(request);
   if (options.json) printJson(explanation);
   else print(renderExplanation(explanation));

@@ -86,12 +86,17 @@ export class CheckContext {
     return this.#file(name, path, this.#data);
   }
 
+  /** The same for a file that is no part of the plan: a change of it is no reload. */
+  pathOf(name: string, path: KeyPath): string {
+    return resolve(dirname(this.loaded.origins.place(path).file), name);
+  }
+
   codeFile(name: string, path: KeyPath): string {
     return this.#file(name, path, this.#code);
   }
 
   #file(name: string, path: KeyPath, into: Set<string>): string {
-    const file = resolve(dirname(this.loaded.origins.place(path).file), name);
+    const file = this.pathOf(name, path);
     into.add(file);
     return file;
   }

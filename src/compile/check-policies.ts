@@ -2,6 +2,7 @@ import type { KeyPath } from '../config/key-path.ts';
 import { neverOverloaded, openGate } from '../plan/admission.ts';
 import type { Plans } from '../plan/plans.ts';
 import type { Fact, Hooks, PolicyModule, RouteFacts } from '../plan/policy.ts';
+import { nothingHappens } from '../plan/route-events.ts';
 import { unwrittenFacts } from './chain.ts';
 import { noCredentials } from './check-auth.ts';
 import type { CheckContext } from './check-context.ts';
@@ -11,6 +12,7 @@ import { idleLimiter, idleUsage, noLimitCounts } from './idle-limits.ts';
 import { valueAt } from './inherit.ts';
 import type { GatewayDocument, PolicyUse } from './plan-document.ts';
 import { PolicyCompiler, type UseProblem } from './policy-compiler.ts';
+import { neverDispatched } from './targets.ts';
 import { unasked } from './unasked.ts';
 
 const noLog = { write: (): void => undefined };
@@ -36,6 +38,10 @@ export class PolicyCheck {
       limitCounts: noLimitCounts,
       plans,
       usage: idleUsage,
+      upstream: () => neverDispatched,
+      handler: () => neverDispatched,
+      identityFields: [],
+      routeEvents: nothingHappens,
       gate: () => openGate,
       overload: () => neverOverloaded,
       problem: (problem) => this.#report(problem),

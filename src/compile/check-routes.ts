@@ -4,7 +4,6 @@ import { parseRouteKey, type RouteKey } from '../semantics/path-pattern.ts';
 import type { CheckContext } from './check-context.ts';
 import type { CommonUse } from './check-identity-headers.ts';
 import { checkMatch, isConditional } from './check-match.ts';
-import { itemPath } from './check-process.ts';
 import {
   checkAuth,
   entriesIn,
@@ -24,6 +23,7 @@ import type { DocumentValue, GatewayValue, RouteObject, RouteValue, Settings } f
 import { matchShape, routeShape } from './model/route.ts';
 import type { AuthEntryDocument, PolicyUse, RouteDocument, TargetDocument } from './plan-document.ts';
 import { PolicyUses } from './policy-uses.ts';
+import { ReferenceResolver } from './references.ts';
 
 const OWN_KEYS = new Set([...Object.keys(routeShape), ...Object.keys(matchShape)]);
 /** What holds on the paths of entries of `auth` too: who comes there has not identified yet. */
@@ -58,6 +58,9 @@ export class RouteChecker {
   readonly #entries: readonly AuthEntryDocument[];
   readonly #defaults: EffectiveSettings;
   readonly #uses: PolicyUses;
+  readonly #references: ReferenceResolver;
+  /** Policies whose options name something. */
+  readonly #referring: readonly PolicyModule[];
   #groups = 0;
 
   constructor(
@@ -70,7 +73,9 @@ export class RouteChecker {
     implied: EffectiveSettings,
     context: CheckContext,
   ) {
-    this.#uses = new PolicyUses(policies, common, context.loaded.value);
+    this.#references = new ReferenceResolver(upstreams, context);
+    this.#referring = policies.filter(({ references }) => references !== undefined);
+    this.#uses = new PolicyUses(policies, common, this.#references, context.loaded.value);
     this.#context = context;
     this.#entries = entries;
     this.#upstreams = upstreams;
@@ -282,11 +287,9 @@ export class RouteChecker {
   /** What one layer says by itself, whoever inherits it. */
   #reviewLayer(settings: Settings, path: KeyPath): void {
     warnLater(settings, path, this.#context);
-    const { fallback } = settings;
-    if (!Array.isArray(fallback)) return;
-    for (const [index, step] of fallback.entries()) {
-      const at = itemPath(this.#context, [...path, 'fallback'], index);
-      if (typeof step === 'object' && 'to' in step) this.#upstreams.resolve(step.to as string, [...at, 'to']);
+    for (const module of this.#referring) {
+      const options = settings[module.name];
+      if (options !== undefined && options !== false) this.#references.resolve(module, options, [[...path, module.name]]);
     }
   }
 

@@ -1,4 +1,5 @@
 import type { KeyPath } from '../config/key-path.ts';
+import { contentOf, TEXT } from '../plan/fixed-answer.ts';
 import type { CheckContext } from './check-context.ts';
 import type { EffectiveSettings, Loss } from './inherit.ts';
 import { valueAt } from './inherit.ts';
@@ -120,20 +121,4 @@ export function errorPagesOf(value: ErrorPagesValue): ErrorPagesDocument {
     else pages.push([key, { ...contentOf(page) }]);
   }
   return pages;
-}
-
-const TEXT = 'text/plain; charset=utf-8';
-
-/** Header fields and text of a fixed body; `content-type` follows from how it is written. */
-export function contentOf(given: {
-  body?: string | undefined;
-  json?: unknown;
-  headers?: Readonly<Record<string, string>> | undefined;
-}): ErrorPageDocument {
-  const headers = Object.entries(given.headers ?? {});
-  const body = given.json === undefined ? (given.body ?? null) : JSON.stringify(given.json);
-  if (body !== null && !headers.some(([name]) => name === 'content-type')) {
-    headers.unshift(['content-type', given.json === undefined ? TEXT : 'application/json']);
-  }
-  return { headers, body };
 }

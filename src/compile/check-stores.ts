@@ -1,8 +1,8 @@
 import type { KeyPath } from '../config/key-path.ts';
 import { noStores, type RedisServer, type RedisSettings, type StoresSettings } from '../stores/settings.ts';
+import { clientTlsOf } from './check-client-tls.ts';
 import type { CheckContext } from './check-context.ts';
 import { itemPath } from './check-process.ts';
-import { clientTlsOf } from './check-upstreams.ts';
 import type { RedisUrl } from './model/redis-url.ts';
 import type { SharedStoreValue, StoresValue } from './model/stores.ts';
 

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import type { KeyPath } from '../config/key-path.ts';
+import { contentOf, isBodyless } from '../plan/fixed-answer.ts';
 import type { Fact } from '../plan/policy.ts';
 import { compileTemplate } from '../plan/template.ts';
 import type { CheckContext } from './check-context.ts';
-import { contentOf } from './check-settings.ts';
 import type { UpstreamTable } from './check-upstreams.ts';
 import { laterTargets } from './later.ts';
 import type { RouteObject } from './model/document.ts';
@@ -108,7 +108,7 @@ function respondTarget(
   if (respond === 'ready' || respond === 'jwks') return { kind: respond };
   if (typeof respond === 'number') return { kind: 'respond', status: respond, headers: [], body: null };
   const { headers, body } = contentOf(respond);
-  if (body !== null && (respond.status === 204 || respond.status === 304)) {
+  if (body !== null && isBodyless(respond.status)) {
     const remedy = 'Remove the body, or use the status 200.';
     context.error('unexpected-body', `a response with the status ${respond.status} has no body`, remedy, path);
   }
@@ -116,10 +116,15 @@ function respondTarget(
 }
 
 function handlerTarget(name: string, path: KeyPath, context: CheckContext): TargetDocument {
+  return { kind: 'handler', file: handlerFile(name, path, context) };
+}
+
+/** Absolute path of a handler, which exists or is reported. */
+export function handlerFile(name: string, path: KeyPath, context: CheckContext): string {
   const file = context.codeFile(name, path);
   if (!existsSync(file)) {
     const remedy = 'Paths are relative to the file that names them.';
     context.error('missing-file', `\`${name}\` does not exist`, remedy, path);
   }
-  return { kind: 'handler', file };
+  return file;
 }

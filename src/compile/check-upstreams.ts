@@ -1,15 +1,22 @@
 import type { KeyPath } from '../config/key-path.ts';
-import type { Endpoint, UpstreamOptions, UpstreamTls } from '../plan/upstream.ts';
+import type { UpstreamOptions } from '../plan/upstream.ts';
+import { clientTlsOf } from './check-client-tls.ts';
 import type { CheckContext } from './check-context.ts';
-import { checkPair, itemPath, readPem } from './check-process.ts';
+import { endpointSource, healthCheck } from './check-endpoints.ts';
+import { itemPath } from './check-process.ts';
+import { feedOwner } from './feeds.ts';
 import { isAvailable, laterUpstreamSettings } from './later.ts';
-import { isUpstreamUrl, parseUpstreamUrl, type UpstreamUrl } from './model/address.ts';
+import { isUpstreamUrl, parseUpstreamUrl } from './model/address.ts';
 import type { UpstreamObject, UpstreamValue } from './model/upstream.ts';
+import type { SupervisedDocument } from './plan-document.ts';
+import { endpointOf } from './target-endpoint.ts';
+import type { EndpointSource, HealthCheck, UpstreamWork } from './upstream-work.ts';
 
 const TIMEOUTS = { connect: 5_000, head: 60_000, idle: 60_000, total: 0 } as const;
 
 /** Settings of an upstream that is only a URL; the same as the model says for the long form. */
 const PLAIN: Omit<UpstreamOptions, 'name' | 'endpoints'> = {
+  owner: null,
   series: 0,
   connectTimeout: TIMEOUTS.connect,
   headTimeout: TIMEOUTS.head,
@@ -26,11 +33,16 @@ const PLAIN: Omit<UpstreamOptions, 'name' | 'endpoints'> = {
   proxyProtocol: 0,
   upgrade: true,
   maxHead: 64 * 1024,
+  balance: null,
+  ejection: null,
+  affinity: null,
 };
 
 /** The upstreams of a document by name, and those that routes name by their URL. */
 export class UpstreamTable {
   readonly options: UpstreamOptions[] = [];
+  /** What the main thread does for each of them. */
+  readonly supervised: SupervisedDocument[] = [];
   readonly #indices = new Map<string, number>();
   readonly #context: CheckContext;
   /** Named in the document, sound or not: a reference to them is not dead. */
@@ -46,7 +58,9 @@ export class UpstreamTable {
         const remedy = 'Give it a name such as `orders`.';
         context.keyError('invalid-name', 'a URL is not the name of an upstream', remedy, ['upstreams', name]);
       }
-      this.#add(upstreamOptions(name, value, context));
+      const options = upstreamOptions(name, value, context);
+      if ('text' in value) this.#add(options);
+      else this.#add(options, healthOf(value, options, context), sourcesOf(name, value, context));
       for (const [setting, { effect, what }] of Object.entries(laterUpstreamSettings)) {
         if ('text' in value || isAvailable(setting, value[setting as keyof UpstreamObject])) continue;
         const path = ['upstreams', name, setting];
@@ -65,7 +79,7 @@ export class UpstreamTable {
       const parsed = parseUpstreamUrl(name);
       if (parsed.ok) {
         const text = parsed.value.text;
-        return this.#indices.get(text) ?? this.#add({ ...PLAIN, name: text, endpoints: [endpoint(parsed.value, 1)] });
+        return this.#indices.get(text) ?? this.#add({ ...PLAIN, name: text, endpoints: [endpointOf(parsed.value)] });
       }
       this.#context.error('wrong-value', parsed.message, parsed.remedy, path);
     } else if (!this.#named.has(name)) {
@@ -79,22 +93,27 @@ export class UpstreamTable {
     return this.#refused.get(index) ?? null;
   }
 
-  #add(options: UpstreamOptions): number {
-    const index = this.options.push(options) - 1;
-    this.#indices.set(options.name, index);
+  #add(options: UpstreamOptions, health: HealthCheck | null = null, sources: readonly EndpointSource[] = []): number {
+    const { name, endpoints, tls, proxyProtocol } = options;
+    const work: UpstreamWork = { name, endpoints, tls, proxyProtocol, health, sources };
+    const owner = feedOwner('upstream', work);
+    this.supervised.push({ owner, kind: 'upstream', module: 'upstream', name, options: work, consumers: [] });
+    // Of several an operator may take one out; the only one of an upstream that nobody watches is what it is.
+    const isFed = health !== null || sources.length > 0 || endpoints.length > 1;
+    const index = this.options.push(isFed ? { ...options, owner } : options) - 1;
+    this.#indices.set(name, index);
     return index;
   }
 }
 
 function upstreamOptions(name: string, value: UpstreamValue, context: CheckContext): UpstreamOptions {
-  if ('text' in value) return { ...PLAIN, name, endpoints: [endpoint(value, 1)] };
+  if ('text' in value) return { ...PLAIN, name, endpoints: [endpointOf(value)] };
   const path = ['upstreams', name];
-  const endpoints = value.targets.map((target) =>
-    'url' in target ? endpoint(target.url, target.weight) : endpoint(target, 1),
-  );
-  if (endpoints.length === 0) {
-    context.error('no-target', 'this upstream has no target', 'Add the URL of a service.', [...path, 'targets']);
-  } else if (endpoints.every(({ weight }) => weight === 0)) {
+  const endpoints = value.targets.map(endpointOf);
+  if (endpoints.length === 0 && value.discover === undefined) {
+    const remedy = 'Add the URL of a service, or `discover`.';
+    context.error('no-target', 'this upstream has no target', remedy, [...path, 'targets']);
+  } else if (value.discover === undefined && endpoints.every(({ weight }) => weight === 0)) {
     context.error('no-target', 'every target has the weight 0', 'Give one a weight.', [...path, 'targets']);
   }
   const seen = new Map<string, number>();
@@ -107,7 +126,7 @@ function upstreamOptions(name: string, value: UpstreamValue, context: CheckConte
     }
     seen.set(url, index);
   }
-  if (value.tls !== undefined && !endpoints.some(({ tls }) => tls)) {
+  if (value.tls !== undefined && value.discover === undefined && !endpoints.some(({ tls }) => tls)) {
     const remedy = 'Write `https:` in the URLs, or remove `tls`.';
     context.keyWarning('unused-setting', 'no target of this upstream speaks TLS', remedy, [...path, 'tls']);
   }
@@ -115,6 +134,7 @@ function upstreamOptions(name: string, value: UpstreamValue, context: CheckConte
   const timeouts = typeof timeout === 'number' ? { total: timeout } : (timeout ?? {});
   return {
     name,
+    owner: null,
     series: 0,
     endpoints,
     connectTimeout: timeouts.connect ?? TIMEOUTS.connect,
@@ -132,37 +152,26 @@ function upstreamOptions(name: string, value: UpstreamValue, context: CheckConte
     proxyProtocol: value.proxyProtocol === false ? 0 : value.proxyProtocol,
     upgrade: value.upgrade,
     maxHead: value.maxResponseHead,
+    balance: null,
+    ejection: null,
+    affinity: null,
   };
 }
 
-function endpoint({ text, ...rest }: UpstreamUrl, weight: number): Endpoint {
-  return { url: text, ...rest, weight };
+function healthOf(
+  { health }: UpstreamObject,
+  { name, hostHeader }: UpstreamOptions,
+  context: CheckContext,
+): HealthCheck | null {
+  return health === undefined ? null : healthCheck(health, hostHeader, ['upstreams', name, 'health'], context);
+}
+
+function sourcesOf(name: string, { discover = [] }: UpstreamObject, context: CheckContext): EndpointSource[] {
+  const path = ['upstreams', name, 'discover'];
+  return discover.map((source, index) => endpointSource(source, itemPath(context, path, index), context));
 }
 
 function hostHeader(given: string): UpstreamOptions['hostHeader'] {
   if (given === 'preserve') return { kind: 'preserve' };
   return given === 'target' ? { kind: 'endpoint' } : { kind: 'fixed', value: given };
-}
-
-export function clientTlsOf(
-  value: NonNullable<UpstreamObject['tls']>,
-  path: KeyPath,
-  context: CheckContext,
-): UpstreamTls {
-  const read = (key: 'ca' | 'certificate' | 'key'): string | null => {
-    const given = value[key];
-    return given === undefined ? null : readPem(given, [...path, key], context);
-  };
-  const [ca, certificate, key] = [read('ca'), read('certificate'), read('key')];
-  if ((certificate === null) !== (key === null)) {
-    const message = 'a client certificate and its key belong together';
-    context.error('incomplete-tls', message, `Add \`${certificate === null ? 'certificate' : 'key'}\`.`, path);
-  } else if (certificate !== null && key !== null) {
-    checkPair(certificate, key, path, context);
-  }
-  if (!value.verify) {
-    const remedy = 'Name the authority in `ca` instead.';
-    context.keyWarning('unverified-tls', 'the certificate of this service is not checked', remedy, [...path, 'verify']);
-  }
-  return { verify: value.verify, ca, certificate, key, serverName: value.serverName ?? null };
 }

@@ -178,7 +178,11 @@ function resolve(
     otherwise,
     routes: checker.routes.map(({ document }) => document),
   };
-  const supervised = [...auth.supervised, ...supervisedPolicies(checker.uses.items, allPolicies)];
+  const supervised = [
+    ...auth.supervised,
+    ...supervisedPolicies(checker.uses.items, allPolicies),
+    ...upstreams.supervised,
+  ];
   return { document, supervised, stores, routes: checker.routes, unmatched };
 }
 

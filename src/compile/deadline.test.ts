@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { exchangeOf } from '../../test/support/exchange.ts';
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import { HeaderBlock } from '../base/headers.ts';
 import { type Sink, UpstreamCall } from '../plan/call.ts';
@@ -48,4 +49,29 @@ test('what ends in time passes as it is', () => {
     ),
   );
   assert.equal(ends, 1);
+});
+
+test('a dispatch behind another layer is bounded too, and one that nobody waits for is left alone', async () => {
+  const slow = (stopped: () => void) =>
+    withDeadline(10, (each) => {
+      each.runner = { resumeCall: () => undefined, cancelCall: stopped };
+    });
+  let cancelled = 0;
+  const forgotten = call();
+  slow(() => cancelled++)(
+    forgotten,
+    sink(() => assert.fail('nobody waits for it')),
+  );
+  forgotten.cancel();
+  assert.equal(cancelled, 1);
+  const exchange = exchangeOf();
+  exchange.call = call();
+  const behind = exchange.call.again();
+  behind.exchange = exchange;
+  const error = await new Promise<GatewayError>((resolve) => {
+    slow(() => cancelled++)(behind, sink(resolve));
+    setTimeout(() => undefined, 500);
+  });
+  assert.equal(error, errors.upstreamTimeout);
+  assert.equal(cancelled, 2);
 });

@@ -1,25 +1,29 @@
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import type { HeaderBlock } from '../base/headers.ts';
-import type { Chunk, Dispatch, ResponseHead, Sink, Tunnel, UpstreamCall } from '../plan/call.ts';
-import { Deadline } from '../runtime/timers.ts';
+import { Deadline } from '../base/timers.ts';
+import type { CallRunner, Chunk, Dispatch, ResponseHead, Sink, Tunnel, UpstreamCall } from '../plan/call.ts';
 
 /** A route's `timeout`: one bound on everything behind it, attempts and their pauses included. */
 export function withDeadline(milliseconds: number, next: Dispatch): Dispatch {
   return function deadline(call, sink) {
-    const timed = new TimedSink(call, sink);
+    const timed = new TimedCall(call, sink);
     timed.start(milliseconds);
-    next(call, timed);
+    next(timed.inner, timed);
   };
 }
 
-class TimedSink extends Deadline implements Sink {
+/** Stands between, so that it hears when nobody wants the answer any more. */
+class TimedCall extends Deadline implements Sink, CallRunner {
+  readonly inner: UpstreamCall;
   readonly #call: UpstreamCall;
   readonly #sink: Sink;
 
   constructor(call: UpstreamCall, sink: Sink) {
     super();
+    this.inner = call.again();
     this.#call = call;
     this.#sink = sink;
+    call.runner = this;
   }
 
   get takesFramed(): boolean {
@@ -27,10 +31,18 @@ class TimedSink extends Deadline implements Sink {
   }
 
   expired(): void {
-    // The client went away: the execution has dropped the call, and nobody waits for this one.
-    if (this.#call.exchange !== null && this.#call.exchange.call !== this.#call) return;
-    this.#call.cancel();
+    this.#call.runner = null;
+    this.inner.cancel();
     this.#sink.fail(errors.upstreamTimeout);
+  }
+
+  resumeCall(): void {
+    this.inner.resume();
+  }
+
+  cancelCall(): void {
+    this.#over();
+    this.inner.cancel();
   }
 
   informational(head: ResponseHead): void {
@@ -46,18 +58,23 @@ class TimedSink extends Deadline implements Sink {
   }
 
   end(trailers: HeaderBlock | null): void {
-    this.clear();
+    this.#over();
     this.#sink.end(trailers);
   }
 
   upgrade(head: ResponseHead, tunnel: Tunnel): void {
     // A tunnel lives as long as its ends like.
-    this.clear();
+    this.#over();
     this.#sink.upgrade(head, tunnel);
   }
 
   fail(error: GatewayError): void {
-    this.clear();
+    this.#over();
     this.#sink.fail(error);
+  }
+
+  #over(): void {
+    this.clear();
+    this.#call.runner = null;
   }
 }

@@ -1,3 +1,4 @@
+import { suggest } from '../base/suggest.ts';
 import type { Exchange, Identity } from '../plan/exchange.ts';
 import type { Identifier } from '../plan/identifier.ts';
 import type { Registry } from '../plan/registry.ts';
@@ -29,6 +30,15 @@ export class ExplainedEntries {
     for (const document of documents) this.#opened.set(document.entry, open(document, registry));
   }
 
+  /** Why there is no such caller by this configuration, in words; null: there may be one. */
+  whyNot({ entry, consumer }: AssumedCaller): string | null {
+    const consumers = new Set(
+      [...this.#documents.values()].flatMap((document) => document.consumers.map(([name]) => name)),
+    );
+    if (entry !== null && !this.#documents.has(entry)) return missing('entry of `auth`', entry, this.#documents.keys());
+    return consumer === null || consumers.has(consumer) ? null : missing('consumer', consumer, consumers);
+  }
+
   /** The caller as the entry would describe it: with what the configuration says about its consumer. */
   identity(caller: AssumedCaller, entry: string): Identity {
     const document = this.#documents.get(entry);
@@ -43,6 +53,11 @@ export class ExplainedEntries {
     const identity = this.identity(caller, entry);
     return { ...opened, identify: () => identity };
   }
+}
+
+function missing(what: string, name: string, known: Iterable<string>): string {
+  const near = suggest(name, known);
+  return `the configuration has no ${what} \`${name}\`${near === null ? '' : `: did you mean \`${near}\`?`}`;
 }
 
 /** What it says to who shows no credential; it is never asked to judge one. */

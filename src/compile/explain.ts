@@ -4,6 +4,7 @@ import { neverOverloaded, openGate } from '../plan/admission.ts';
 import { Exchange, type Peer } from '../plan/exchange.ts';
 import type { Gateway } from '../plan/host-table.ts';
 import type { Plan, Route } from '../plan/plan.ts';
+import { nothingHappens } from '../plan/route-events.ts';
 import { RouteMatch } from '../plan/route-tree.ts';
 import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
 import { clientLines, dropStatements } from '../semantics/forwarded.ts';
@@ -89,6 +90,11 @@ export class Explainer {
     this.#known = new Map(all.map((route) => [idOf(names[route.document.gateway] ?? '', route.document.name), route]));
   }
 
+  /** Why nobody is such a caller by this configuration; null: somebody may be. */
+  whyNot(caller: ExplainedCaller): string | null {
+    return typeof caller === 'string' ? null : this.#entries.whyNot(caller);
+  }
+
   /** Null when the configuration has errors. */
   static async of(checked: CheckedConfig, registry: PlanPorts['registry']): Promise<Explainer | null> {
     const { document, userPolicies } = checked;
@@ -106,6 +112,7 @@ export class Explainer {
         close: () => undefined,
       })),
       feeds: noFeeds,
+      routeEvents: nothingHappens,
       limiter: idleLimiter,
       limitCounts: noLimitCounts,
       usage: idleUsage,

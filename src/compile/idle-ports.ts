@@ -1,4 +1,5 @@
 import { neverOverloaded, openGate } from '../plan/admission.ts';
+import { nothingHappens } from '../plan/route-events.ts';
 import type { CheckedConfig } from './check.ts';
 import { noCredentials } from './check-auth.ts';
 import { plansOf } from './check-plans.ts';
@@ -6,6 +7,7 @@ import { noFeeds } from './feeds.ts';
 import { idleLimiter, idleUsage, noLimitCounts } from './idle-limits.ts';
 import type { PolicyUse } from './plan-document.ts';
 import type { PolicyPorts } from './policy-compiler.ts';
+import { neverDispatched } from './targets.ts';
 import { unasked } from './unasked.ts';
 
 const noLog = { write: (): void => undefined };
@@ -29,6 +31,10 @@ export function idlePorts(
     limitCounts: noLimitCounts,
     plans: plansOf(document?.plans ?? [], document?.identifiers ?? []),
     usage: idleUsage,
+    upstream: () => neverDispatched,
+    handler: () => neverDispatched,
+    identityFields: [],
+    routeEvents: nothingHappens,
     gate: () => openGate,
     overload: () => neverOverloaded,
     problem: () => undefined,

@@ -1,13 +1,13 @@
 import { errors } from '../base/gateway-error.ts';
 import type { Dispatch } from '../plan/call.ts';
 import type { Feed } from '../plan/feed.ts';
+import { respondWith } from '../plan/fixed-answer.ts';
 import { JWKS_MAX_AGE_SECONDS } from '../policies/signing/key-schedule.ts';
 import { PUBLIC_KEYS_FEED, type PublicKey } from '../policies/signing/signing-key.ts';
 import type { CheckContext } from './check-context.ts';
 import type { CheckedRoute } from './checked-route.ts';
 import { type Feeds, feedOwner } from './feeds.ts';
 import type { PolicyUse } from './plan-document.ts';
-import { respondWith } from './targets.ts';
 
 /** `respond: jwks`: the keys with which services verify what `identityToken` gives them. */
 
@@ -38,11 +38,11 @@ export function respondJwks(feeds: readonly Feed<PublicKey>[]): Dispatch {
 function respondWithKeys(feeds: readonly Feed<PublicKey>[]): Dispatch | null {
   const keys = new Map(feeds.flatMap((feed) => [...feed.entries()]));
   if (keys.size === 0) return null;
-  const fields = [
+  const headers = [
     ['content-type', 'application/jwk-set+json'],
     ['cache-control', `public, max-age=${JWKS_MAX_AGE_SECONDS}`],
   ] as const;
-  return respondWith(200, fields, JSON.stringify({ keys: [...keys.values()] }));
+  return respondWith(200, { headers, body: JSON.stringify({ keys: [...keys.values()] }) });
 }
 
 /** A set of keys that nothing signs with stays empty. */

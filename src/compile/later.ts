@@ -40,7 +40,6 @@ export const laterUpstreamSettings: Readonly<Record<string, LaterFeature>> = {
   retry: ignored('retrying'),
   breaker: ignored('the circuit breaker'),
   balance: ignored('balancing other than round-robin'),
-  health: ignored('active health checking'),
 };
 
 /** Values that need nothing new: said, they are already so. */

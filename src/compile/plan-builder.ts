@@ -5,6 +5,7 @@ import type { Gateway } from '../plan/host-table.ts';
 import type { Identifier } from '../plan/identifier.ts';
 import type { ErrorPages, Plan, Route } from '../plan/plan.ts';
 import type { PolicyModule, RequestHook, RouteFacts } from '../plan/policy.ts';
+import { respondWith } from '../plan/fixed-answer.ts';
 import { RouteTreeBuilder } from '../plan/route-tree-builder.ts';
 import type { Alternative } from '../plan/route-tree-layout.ts';
 import { compileTemplate } from '../plan/template.ts';
@@ -30,7 +31,6 @@ import {
   refuseMissing,
   refuseUnmatched,
   respondReady,
-  respondWith,
   serveEndpoint,
   weighted,
   withoutUpgrade,
@@ -83,9 +83,11 @@ export class PlanBuilder {
     for (const file of this.#headPart().policyFiles) this.#userPolicies.push(await this.#ports.policy(file));
     const byName = this.#upstreamByName;
     const find = (name: string): Upstream | null => byName.get(name) ?? null;
-    for (const { target } of this.#documents) {
-      if (target.kind !== 'handler' || this.#handlers.has(target.file)) continue;
-      this.#handlers.set(target.file, await this.#ports.handler(target.file, find));
+    const targets = this.#documents.flatMap(({ target }) => (target.kind === 'handler' ? [target.file] : []));
+    const named = this.#uses.flatMap(({ references }) => references?.handlers.map(([, file]) => file) ?? []);
+    for (const file of [...targets, ...named]) {
+      if (this.#handlers.has(file)) continue;
+      this.#handlers.set(file, await this.#ports.handler(file, find));
     }
   }
 
@@ -127,6 +129,10 @@ export class PlanBuilder {
       limitCounts: ports.limitCounts,
       plans: plansOf(head.plans, head.identifiers),
       usage: ports.usage,
+      upstream: ({ references }, name) => this.#upstream(referred(references?.upstreams, name), false),
+      handler: ({ references }, name) => this.#handler(referred(references?.handlers, name)),
+      identityFields: head.identityFields,
+      routeEvents: ports.routeEvents,
       gate: (options) => ports.gate(options, this.#seriesOf(options.scope)),
       overload: () => ports.overload(head.overload),
       // `check` has reported it with its place; here nobody reads it.
@@ -277,13 +283,13 @@ export class PlanBuilder {
         return redirectTo(template, target.status, target.keepQuery);
       }
       case 'respond':
-        return respondWith(target.status, target.headers, target.body);
+        return respondWith(target.status, target);
       case 'ready':
         return respondReady(this.#ports);
       case 'jwks':
         return respondJwks(publicKeyFeeds(this.#uses, this.#ports.feeds));
       case 'handler':
-        return this.#handlers.get(target.file) ?? neverDispatched;
+        return this.#handler(target.file);
       case 'identifier':
       case 'refused':
       case 'unmatched':
@@ -298,10 +304,21 @@ export class PlanBuilder {
     return upgrade && upstream.options.upgrade ? dispatch : withoutUpgrade(dispatch);
   }
 
+  #handler(file: string): Dispatch {
+    return this.#handlers.get(file) ?? neverDispatched;
+  }
+
   #headPart(): Head {
     if (this.#head === null) throw new Error('the head of the plan is missing');
     return this.#head;
   }
+}
+
+/** What a policy asks for and does not name in `references` was never looked for. */
+function referred<T>(references: readonly (readonly [string, T])[] | undefined, name: string): T {
+  const found = references?.find(([reference]) => reference === name);
+  if (found === undefined) throw new Error(`${name} is no reference of this policy`);
+  return found[1];
 }
 
 function releaseAll(leases: readonly Pick<Lease<unknown>, 'release'>[]): void {

@@ -3,6 +3,7 @@ import type { Consumer, CredentialNames, IdentifierEndpoint } from '../plan/iden
 import type { ConnectionLimits, Forwarding, ListenerPlan } from '../plan/plan.ts';
 import type { PlanRules } from '../plan/plans.ts';
 import type { UpstreamOptions } from '../plan/upstream.ts';
+import type { References } from './references.ts';
 
 /**
  * The intermediate form between configuration and plan: resolved, checked, inherited; plain data that crosses to the
@@ -51,9 +52,9 @@ export interface AuthEntryDocument {
 export interface SupervisedDocument {
   /** Under which its feeds are published. */
   readonly owner: string;
-  readonly kind: 'identifier' | 'policy';
+  readonly kind: 'identifier' | 'policy' | 'upstream';
   readonly module: string;
-  /** The entry of `auth`, or the policy. */
+  /** The entry of `auth`, the policy, or the upstream (whose options are an `UpstreamWork`). */
   readonly name: string;
   readonly options: unknown;
   readonly consumers: readonly (readonly [name: string, Consumer])[];
@@ -63,6 +64,8 @@ export interface SupervisedDocument {
 export interface PolicyUse {
   readonly policy: string;
   readonly options: unknown;
+  /** What the options name; absent: nothing. */
+  readonly references?: References;
 }
 
 export type ErrorPagesDocument = readonly (readonly [key: string, page: ErrorPageDocument])[];

@@ -3,6 +3,7 @@ import type { Dispatch } from '../plan/call.ts';
 import type { LimitCounts, Limiter } from '../plan/limiter.ts';
 import type { LogSink, PolicyModule } from '../plan/policy.ts';
 import type { Registry } from '../plan/registry.ts';
+import type { RouteEventCounter } from '../plan/route-events.ts';
 import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
 import type { UsageCounter } from '../plan/usage.ts';
 import type { Feeds } from './feeds.ts';
@@ -22,6 +23,7 @@ export interface PlanPorts {
   readonly limiter: Limiter;
   readonly limitCounts: LimitCounts;
   readonly usage: UsageCounter;
+  readonly routeEvents: RouteEventCounter;
   /** `series`: the upstream's, or -1. */
   gate(options: GateOptions, series: number): Gate;
   overload(thresholds: OverloadThresholds): Overload;

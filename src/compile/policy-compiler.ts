@@ -1,6 +1,15 @@
 import type { Problem } from '../base/problem.ts';
 import type { Gate, GateOptions, Overload } from '../plan/admission.ts';
-import { type Condition, compileCondition, neverHolds } from '../plan/condition.ts';
+import type { Dispatch } from '../plan/call.ts';
+import {
+  type Condition,
+  type ConditionProblem,
+  compileCondition,
+  compileQuantity,
+  neverHolds,
+  nothing,
+  type Quantity,
+} from '../plan/condition.ts';
 import { FailureLog } from '../plan/condition-failures.ts';
 import type { Exchange, Slot } from '../plan/exchange.ts';
 import type { Feed } from '../plan/feed.ts';
@@ -8,6 +17,7 @@ import type { CredentialNames, Identifier } from '../plan/identifier.ts';
 import type { LimitCounts, Limiter } from '../plan/limiter.ts';
 import type { Plans } from '../plan/plans.ts';
 import type { CompileEnv, Hooks, LogSink, PolicyModule, RouteFacts } from '../plan/policy.ts';
+import type { RouteEventCounter } from '../plan/route-events.ts';
 import { compileTemplate, type Template, type TemplatePlace } from '../plan/template.ts';
 import type { UsageCounter } from '../plan/usage.ts';
 import type { PolicyUse } from './plan-document.ts';
@@ -35,6 +45,11 @@ export interface PolicyPorts {
   readonly limitCounts: LimitCounts;
   readonly plans: Plans;
   readonly usage: UsageCounter;
+  /** What the options of this use name. */
+  upstream(use: PolicyUse, reference: string): Dispatch;
+  handler(use: PolicyUse, reference: string): Dispatch;
+  readonly identityFields: readonly string[];
+  readonly routeEvents: RouteEventCounter;
   gate(options: GateOptions): Gate;
   overload(): Overload;
   problem(problem: UseProblem): void;
@@ -119,6 +134,8 @@ class Env implements CompileEnv {
   readonly limitCounts: LimitCounts;
   readonly plans: Plans;
   readonly usage: UsageCounter;
+  readonly identityFields: readonly string[];
+  readonly routeEvents: RouteEventCounter;
   readonly #use: number;
   readonly #source: PolicyUse;
   readonly #route: RouteFacts;
@@ -137,6 +154,8 @@ class Env implements CompileEnv {
     this.limitCounts = ports.limitCounts;
     this.plans = ports.plans;
     this.usage = ports.usage;
+    this.identityFields = ports.identityFields;
+    this.routeEvents = ports.routeEvents;
   }
 
   get route(): RouteFacts {
@@ -150,6 +169,14 @@ class Env implements CompileEnv {
 
   feed<V>(name: string): Feed<V> {
     return this.#ports.feed(this.#source, name);
+  }
+
+  upstream(reference: string): Dispatch {
+    return this.#ports.upstream(this.#source, reference);
+  }
+
+  handler(reference: string): Dispatch {
+    return this.#ports.handler(this.#source, reference);
   }
 
   gate(options: GateOptions): Gate {
@@ -194,16 +221,29 @@ class Env implements CompileEnv {
 
   condition(text: string, path: readonly (string | number)[]): Condition {
     const failures = new FailureLog(this.log);
-    const compiled = compileCondition(text, this.#route.parameters, (failure) => failures.add(failure));
-    if (compiled.condition !== null) {
-      if (compiled.condition.usesParameters && this.tie === 'none') this.tie = 'parameters';
-      return compiled.condition;
+    const { condition, problem } = compileCondition(text, this.#route.parameters, (failure) => failures.add(failure));
+    return this.#expression(condition, problem, path) ?? neverHolds();
+  }
+
+  quantity(text: string, path: readonly (string | number)[]): Quantity {
+    const failures = new FailureLog(this.log);
+    const { quantity, problem } = compileQuantity(text, this.#route.parameters, (failure) => failures.add(failure));
+    return this.#expression(quantity, problem, path) ?? nothing();
+  }
+
+  #expression<E extends Condition | Quantity>(
+    compiled: E | null,
+    problem: ConditionProblem | null,
+    path: readonly (string | number)[],
+  ): E | null {
+    if (problem === null) {
+      if (compiled?.usesParameters && this.tie === 'none') this.tie = 'parameters';
+      return compiled;
     }
     if (this.tie === 'none') this.tie = 'parameters';
     this.isUnfit = true;
-    const { code, message, remedy } = compiled.problem;
-    this.problem('error', code, message, remedy, path);
-    return neverHolds();
+    this.problem('error', problem.code, problem.message, problem.remedy, path);
+    return null;
   }
 
   problem(

@@ -5,6 +5,7 @@ import type { EffectiveSettings } from './inherit.ts';
 import { Interner } from './interner.ts';
 import { type PlacedRoute, placementOf } from './placement.ts';
 import type { PolicyUse } from './plan-document.ts';
+import type { ReferenceResolver } from './references.ts';
 
 /** The policies of a route: indices of distinct uses in the order of the registry, and where each one's options stand. */
 export interface RouteUses {
@@ -15,7 +16,7 @@ export interface RouteUses {
 
 interface Known {
   readonly order: number;
-  readonly place: PolicyModule['place'];
+  readonly module: PolicyModule;
 }
 
 /** Makes uses of policies out of settings. */
@@ -23,14 +24,21 @@ export class PolicyUses {
   readonly distinct = new Interner<PolicyUse>();
   readonly #policies: ReadonlyMap<string, Known>;
   readonly #common: readonly CommonUse[];
+  readonly #references: ReferenceResolver;
   /** The configuration as loaded. */
   readonly #loaded: unknown;
   readonly #bySettings = new WeakMap<EffectiveSettings, RouteUses>();
 
   /** `policies` in the order of the registry; `common`: uses of every route, beside what its settings say. */
-  constructor(policies: readonly PolicyModule[], common: readonly CommonUse[], loaded: unknown) {
-    this.#policies = new Map(policies.map(({ name, place }, order) => [name, { order, place }]));
+  constructor(
+    policies: readonly PolicyModule[],
+    common: readonly CommonUse[],
+    references: ReferenceResolver,
+    loaded: unknown,
+  ) {
+    this.#policies = new Map(policies.map((module, order) => [module.name, { order, module }]));
     this.#common = common;
+    this.#references = references;
     this.#loaded = loaded;
   }
 
@@ -45,9 +53,14 @@ export class PolicyUses {
     for (const [policy, { value, sources }] of settings) {
       const known = this.#policies.get(policy);
       if (known === undefined) continue;
-      const { order, place } = known;
-      const options = place === undefined ? value : place(value, placementOf(policy, settings, route, this.#loaded));
-      found.push({ order, use: this.#use(policy, options), sources });
+      const { order, module } = known;
+      const options = module.place?.(value, placementOf(policy, settings, route, this.#loaded)) ?? value;
+      const references = this.#references.resolve(module, value, sources);
+      const use =
+        references === null
+          ? this.#use(policy, options)
+          : this.distinct.indexOf(policy, { options, references }, () => ({ policy, options, references }));
+      found.push({ order, use, sources });
     }
     found.sort((one, other) => one.order - other.order);
     const made = { uses: found.map(({ use }) => use), useSources: found.map(({ sources }) => sources) };

@@ -1,7 +1,7 @@
-import { Buffer } from 'node:buffer';
 import { errors } from '../base/gateway-error.ts';
 import { fieldName, HeaderBlock } from '../base/headers.ts';
-import { Chunk, type Dispatch, ResponseHead, type Sink } from '../plan/call.ts';
+import { type Dispatch, ResponseHead } from '../plan/call.ts';
+import { respondWith, TEXT } from '../plan/fixed-answer.ts';
 import type { Identifier } from '../plan/identifier.ts';
 import type { RequestHook } from '../plan/policy.ts';
 import { Reply } from '../plan/reply.ts';
@@ -43,38 +43,12 @@ export function serveEndpoint(serve: NonNullable<Identifier['serve']>, endpoint:
   return { phase: 'identify', run: (exchange) => serve(endpoint, exchange) };
 }
 
-export function respondWith(
-  status: number,
-  headers: readonly (readonly [string, string])[],
-  body: string | null,
-): Dispatch {
-  const fixed = HeaderBlock.of(headers);
-  const bytes = Buffer.from(body ?? '');
-  // RFC 9110, 8.6 and 15.4.5: these never have content.
-  const isBodyless = status === 204 || status === 304;
-  if (!isBodyless) fixed.set(contentLength, String(bytes.length));
-  return function respond(_call, sink) {
-    send(sink, status, fixed, isBodyless ? null : bytes);
-  };
-}
-
-function send(sink: Sink, status: number, fixed: HeaderBlock, bytes: Buffer | null): void {
-  const headers = fixed.clone();
-  headers.set(date, dateValue());
-  sink.head(new ResponseHead(status, headers, bytes === null ? 'none' : 'length', bytes === null ? -1 : bytes.length));
-  if (bytes !== null && bytes.length > 0) sink.data(Chunk.whole(bytes, true));
-  sink.end(null);
-}
-
 export function respondReady(gateway: { ready(): boolean }): Dispatch {
-  const yes = respondWith(
-    200,
-    [
-      ['content-type', 'text/plain; charset=utf-8'],
-      ['cache-control', 'no-store'],
-    ],
-    'ready\n',
-  );
+  const headers = [
+    ['content-type', TEXT],
+    ['cache-control', 'no-store'],
+  ] as const;
+  const yes = respondWith(200, { headers, body: 'ready\n' });
   return function ready(call, sink) {
     if (gateway.ready()) yes(call, sink);
     else sink.fail(errors.notReady);

@@ -1,5 +1,6 @@
 import { limitOutcomes } from '../plan/limiter.ts';
 import { priorityNames } from '../plan/priority.ts';
+import { type RouteEventGroup, routeEvent, routeEvents } from '../plan/route-events.ts';
 import { cumulativeCounts } from '../shared-memory/histogram.ts';
 import type { LimitsReading } from '../shared-memory/limit-segments.ts';
 import type { LimitStoreReading } from '../shared-memory/limit-store.ts';
@@ -107,7 +108,34 @@ function routeMetrics(text: ExpositionText, view: MetricsView, routes: readonly 
   for (const { labels, of } of read) text.sample('sluice_http_response_body_bytes_total', labels, of.responseBytes);
   text.family('sluice_http_requests_in_flight', 'gauge', 'Requests being served, open tunnels included.');
   for (const { labels, of } of read) text.sample('sluice_http_requests_in_flight', labels, of.inFlight);
+  for (const [group, { name, label, help }] of Object.entries(eventFamilies)) {
+    text.family(name, 'counter', help);
+    for (const { labels, of } of read) {
+      for (const each of routeEvents[group as RouteEventGroup]) {
+        const count = of.events[routeEvent(group as RouteEventGroup, each as never)] ?? 0;
+        if (count > 0) text.sample(name, { ...labels, [label]: each }, count);
+      }
+    }
+  }
 }
+
+const eventFamilies: Readonly<Record<RouteEventGroup, { name: string; label: string; help: string }>> = {
+  fallback: {
+    name: 'sluice_fallback_total',
+    label: 'step',
+    help: 'Answers that a `fallback` gave in the place of the target’s, by step.',
+  },
+  mirror: {
+    name: 'sluice_mirror_total',
+    label: 'outcome',
+    help: 'Copies of requests by outcome; `skipped`: none was sent, for want of room.',
+  },
+  fault: {
+    name: 'sluice_fault_total',
+    label: 'kind',
+    help: 'Requests that `fault` delayed or aborted on purpose.',
+  },
+};
 
 function upstreamMetrics(text: ExpositionText, view: MetricsView, upstreams: readonly UpstreamSeries[]): void {
   const read = upstreams

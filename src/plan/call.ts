@@ -1,6 +1,7 @@
 import type { GatewayError } from '../base/gateway-error.ts';
 import type { HeaderBlock } from '../base/headers.ts';
 import type { Exchange } from './exchange.ts';
+import type { Endpoint, EndpointGuard } from './upstream.ts';
 
 /**
  * The narrow waist of the data plane: bodies, upstream calls and what receives their answers. HTTP/1 and HTTP/2 stand
@@ -124,6 +125,20 @@ export class UpstreamCall {
   expectContinue = false;
   takesTrailers = false;
   runner: CallRunner | null = null;
+  /** The endpoint that was last chosen for it. */
+  endpoint: Endpoint | null = null;
+  /** Endpoints that it should meet again only when there is no other. */
+  avoided: Endpoint[] | null = null;
+  /** Has a say in which endpoint it goes to, and hears what came of it. A layer sets it on the call that it passes on. */
+  guard: EndpointGuard | null = null;
+  /** Set before `cancel` by whoever gives up because the answer took too long: the endpoint is to blame, not the caller. */
+  timedOut = false;
+  /** Milliseconds of `wheel.now` after which nobody waits for the answer; Infinity: there is no such time. */
+  deadline = Number.POSITIVE_INFINITY;
+  /** Something outside would rather have a stored response past its time than a failure. */
+  acceptsStale = false;
+  /** The answer is a stored one past its time, given because the upstream failed. */
+  servedStale = false;
 
   constructor(
     method: string,
@@ -148,6 +163,8 @@ export class UpstreamCall {
     call.upgrade = this.upgrade;
     call.expectContinue = this.expectContinue;
     call.takesTrailers = this.takesTrailers;
+    call.deadline = this.deadline;
+    call.avoided = this.avoided;
     return call;
   }
 

@@ -10,7 +10,7 @@ import type { Fact } from './policy.ts';
  * an evaluation). Its cost is bounded when it is written: by length, by what may be called, and by one quantifier at a
  * time; and when it runs, by the length of what it works on.
  */
-export class Condition {
+class Expression {
   /** As written. */
   readonly source: string;
   /** What a policy has to find out before this can be evaluated. */
@@ -37,16 +37,11 @@ export class Condition {
     this.#failed = failed;
   }
 
-  /** False also when it cannot be evaluated: what is not known to hold does not. */
-  holds(exchange: Exchange): boolean {
-    return this.evaluate(exchange) === true;
-  }
-
-  /** For who must tell the two apart; undefined: it cannot be evaluated. */
-  evaluate(exchange: Exchange): boolean | undefined {
+  /** Undefined: it cannot be evaluated. */
+  protected value(exchange: Exchange): unknown {
     subject.exchange = exchange;
     try {
-      return this.#evaluate(this.#context) === true;
+      return this.#evaluate(this.#context);
     } catch (error) {
       this.#failed?.({ condition: this, why: this.#why(error), exchange });
       return undefined;
@@ -73,8 +68,34 @@ export class Condition {
   }
 }
 
+/** A question with yes or no. */
+export class Condition extends Expression {
+  /** False also when it cannot be evaluated: what is not known to hold does not. */
+  holds(exchange: Exchange): boolean {
+    return this.value(exchange) === true;
+  }
+
+  /** For who must tell the two apart; undefined: it cannot be evaluated. */
+  evaluate(exchange: Exchange): boolean | undefined {
+    const value = this.value(exchange);
+    return value === undefined ? undefined : value === true;
+  }
+}
+
+/** How many, by the same rules: `size(query) + 1`. */
+export class Quantity extends Expression {
+  /** A whole number from 0, rounded up; undefined: it cannot be evaluated, or is less or not a number. */
+  of(exchange: Exchange): number | undefined {
+    const value = this.value(exchange);
+    const number = typeof value === 'bigint' ? Number(value) : value;
+    return typeof number === 'number' && number >= 0 && number <= Number.MAX_SAFE_INTEGER
+      ? Math.ceil(number)
+      : undefined;
+  }
+}
+
 export interface ConditionFailure {
-  readonly condition: Condition;
+  readonly condition: Expression;
   readonly why: string;
   readonly exchange: Exchange;
 }
@@ -91,6 +112,7 @@ export interface ConditionProblem {
 export type CompiledCondition =
   | { condition: Condition; problem: null }
   | { condition: null; problem: ConditionProblem };
+export type CompiledQuantity = { quantity: Quantity; problem: null } | { quantity: null; problem: ConditionProblem };
 
 const MAX_LENGTH = 2_000;
 
@@ -100,6 +122,27 @@ export function compileCondition(
   routeParameters: readonly string[],
   failed: FailureListener | null = null,
 ): CompiledCondition {
+  const made = compile(Condition, ['bool'], text, routeParameters, failed);
+  return made instanceof Condition ? { condition: made, problem: null } : { condition: null, problem: made };
+}
+
+/** The same for an expression whose value is a number. */
+export function compileQuantity(
+  text: string,
+  routeParameters: readonly string[],
+  failed: FailureListener | null = null,
+): CompiledQuantity {
+  const made = compile(Quantity, ['int', 'uint', 'double'], text, routeParameters, failed);
+  return made instanceof Quantity ? { quantity: made, problem: null } : { quantity: null, problem: made };
+}
+
+function compile<E extends Expression>(
+  Kind: new (...parts: ConstructorParameters<typeof Expression>) => E,
+  types: readonly string[],
+  text: string,
+  routeParameters: readonly string[],
+  failed: FailureListener | null,
+): E | ConditionProblem {
   try {
     if (text.length > MAX_LENGTH) {
       throw trouble(`a condition has at most ${MAX_LENGTH} characters`, 'Split it into several.', MAX_LENGTH);
@@ -108,18 +151,22 @@ export function compileCondition(
     const { reads, usesParameters, readers } = readNames(text, evaluate.ast, routeParameters);
     const { valid, type = '', error } = evaluate.check();
     if (!valid) throw error;
-    if (type !== 'bool') throw notBoolean(type);
-    const condition = new Condition(text, evaluate, contextOf(readers), reads, usesParameters, failed);
-    return { condition, problem: null };
+    if (!types.includes(type)) throw types.includes('bool') ? notBoolean(type) : notNumber(type);
+    return new Kind(text, evaluate, contextOf(readers), reads, usesParameters, failed);
   } catch (error) {
     const { code, message, remedy, offset } = error instanceof ConditionTrouble ? error : worded(text, error);
-    return { condition: null, problem: { code, message, remedy, offset } };
+    return { code, message, remedy, offset };
   }
 }
 
 /** Stands in for one that does not compile: it holds for nothing. */
 export function neverHolds(): Condition {
   return new Condition('false', () => false, {}, [], false, null);
+}
+
+/** The same for a number. */
+export function nothing(): Quantity {
+  return new Quantity('0', () => 0, {}, [], false, null);
 }
 
 function trouble(message: string, remedy: string, offset: number): ConditionTrouble {
@@ -130,6 +177,12 @@ function notBoolean(type: string): ConditionTrouble {
   const what = type === 'dyn' ? 'of a type that only the request knows' : `of the type \`${type}\``;
   const remedy = type === 'dyn' ? 'Compare it: `… == true`.' : "Compare it, for instance with `== '…'`.";
   return trouble(`a condition is true or false, and this is ${what}`, remedy, 0);
+}
+
+function notNumber(type: string): ConditionTrouble {
+  const what = type === 'dyn' ? 'of a type that only the request knows' : `of the type \`${type}\``;
+  const remedy = type === 'dyn' ? 'Convert it: `int(…)`.' : 'Write for instance `condition ? 5 : 1`.';
+  return trouble(`this has to be a number, and is ${what}`, remedy, 0);
 }
 
 /** What the library finds wrong, in words for whoever wrote the condition. */

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Problem } from '../base/problem.ts';
 import type { Gate, GateOptions, Overload } from './admission.ts';
 import type { BodySink, Dispatch, ResponseHead } from './call.ts';
-import type { Condition } from './condition.ts';
+import type { Condition, Quantity } from './condition.ts';
 import type { Exchange, Slot } from './exchange.ts';
 import type { Feed, FeedAnswer, FeedPublisher } from './feed.ts';
 import type { CredentialNames, Identifier } from './identifier.ts';
@@ -11,6 +11,7 @@ import type { DispatchLayer, RequestPhase } from './phase.ts';
 import type { Plans } from './plans.ts';
 import type { Records } from './records.ts';
 import type { Reply } from './reply.ts';
+import type { RouteEventCounter } from './route-events.ts';
 import type { Template, TemplatePlace } from './template.ts';
 import type { UsageCounter } from './usage.ts';
 
@@ -81,6 +82,8 @@ export interface CompileEnv {
   template(text: string, place: TemplatePlace, path: readonly (string | number)[]): Template;
   /** Compiles a condition (CEL) against the same names; it holds for nothing when it cannot be evaluated. */
   condition(text: string, path: readonly (string | number)[]): Condition;
+  /** The same for a number (CEL). */
+  quantity(text: string, path: readonly (string | number)[]): Quantity;
   /** Something is wrong with the options beyond their schema. */
   problem(
     severity: Problem['severity'],
@@ -103,6 +106,13 @@ export interface CompileEnv {
   readonly credentials: CredentialNames;
   /** The entries of `auth` by name; null when there is none of that name. */
   identifier(entry: string): Identifier | null;
+  /** An upstream that `references` names, with the layers of its own policies. */
+  upstream(reference: string): Dispatch;
+  /** A handler that `references` names. */
+  handler(reference: string): Dispatch;
+  /** Fields in which services of this configuration are told who calls. */
+  readonly identityFields: readonly string[];
+  readonly routeEvents: RouteEventCounter;
   readonly limiter: Limiter;
   readonly limitCounts: LimitCounts;
   /** What the configuration says that callers may use, and what counts it. */
@@ -152,6 +162,16 @@ export interface Example<O> {
   options: O | unknown;
 }
 
+/** Something that options name and that stands elsewhere. */
+export interface Reference {
+  /** The name or URL of an upstream, or the file of a handler. */
+  readonly kind: 'upstream' | 'handler';
+  /** As written. */
+  readonly name: string;
+  /** Inside the options. */
+  readonly path: readonly (string | number)[];
+}
+
 /** What `check` knows about the options that hold for a route. Paths are inside the options. */
 export interface Placement {
   /** Where it was declared, in words that stay the same: `defaults`, `gateway web`, `preset partner`, `route web GET /v1/orders`. */
@@ -183,6 +203,8 @@ export interface PolicyModule<O = unknown, P = O> {
   identityFields?(options: O): readonly string[];
   /** For a policy to which it matters where its options stand: plain data for `compile`. */
   place?(options: O, placement: Placement): P;
+  /** What its options name outside of themselves: for `CompileEnv.upstream` and `handler`. Dead references are errors. */
+  references?(options: O): readonly Reference[];
   /** Null: nothing to do at run time. */
   compile(options: P, env: CompileEnv): Hooks | Hooks[] | null;
   supervise?(options: O, env: SuperviseEnv): Supervised;

@@ -158,6 +158,28 @@ describe('limits', () => {
     assert.deepEqual(counts, { 'defaults a allowed': 1, 'defaults a reported': 1 });
   });
 
+  test('a cost can follow from the request, and is never more than there can be', () => {
+    const cost = "request.method == 'GET' ? 1 : int(header['x-items'])";
+    const { passes, policy } = policyOf({ work: { rate: '10/min', cost } });
+    const post = (items: string) => passes({ method: 'POST', headers: [['x-items', items]] });
+    assert.deepEqual(policy.problems, []);
+    assert.deepEqual([post('4'), post('7'), post('6'), passes({ method: 'GET' })], [true, false, true, false]);
+    const other = policyOf({ work: { rate: '10/min', cost } });
+    const dear = { method: 'POST', headers: [['x-items', '5000']] } satisfies ExchangeFacts;
+    assert.deepEqual([other.passes(dear), other.passes(dear)], [true, false], 'all there is, once');
+  });
+
+  test('a cost that cannot be worked out is 1', () => {
+    const { passes } = policyOf({ work: { rate: '2/min', cost: "int(header['x-items'])" } });
+    const fault = { headers: [['x-items', 'many']] } satisfies ExchangeFacts;
+    assert.deepEqual([passes(fault), passes({}), passes(fault)], [true, true, false]);
+  });
+
+  test('a cost that is no number is an error with its place', () => {
+    const { policy } = policyOf({ work: { rate: '2/min', cost: "request.method == 'GET'" } });
+    assert.deepEqual(policy.problems, [{ severity: 'error', code: 'invalid-condition', path: ['work', 'cost'] }]);
+  });
+
   test('a refused request costs nothing at the other limits, and Retry-After covers all of them', () => {
     const { limiter, counts, ask, passes } = policyOf({
       minute: '3/min',

@@ -29,6 +29,10 @@ export const limits = definePolicy<LimitsOptions, PlacedLimits>({
       options: { tokens: { rate: '100000/min', by: 'consumer', cost: { header: 'x-tokens-used' } } },
     },
     {
+      title: 'Some requests are dearer than others',
+      options: { work: { rate: '600/min', by: 'consumer', cost: "request.method == 'GET' ? 1 : 10" } },
+    },
+    {
       title: 'Watch a limit before it bites',
       options: { writes: { rate: '10/min', by: 'identity', when: "request.method != 'GET'", report: true } },
     },

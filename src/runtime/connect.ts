@@ -5,7 +5,7 @@ import type { Exchange } from '../plan/exchange.ts';
 import type { Endpoint, UpstreamOptions } from '../plan/upstream.ts';
 import { encodeProxyV1, encodeProxyV2 } from '../semantics/proxy-protocol.ts';
 import { addressesOf } from './resolver.ts';
-import { Deadline } from './timers.ts';
+import { Deadline } from '../base/timers.ts';
 
 /** What comes of an attempt; exactly one of the two is called, unless the attempt is abandoned. */
 export interface ConnectEvents {
@@ -82,7 +82,7 @@ export class ConnectAttempt extends Deadline {
       this.#try(endpoint.path);
       return;
     }
-    const addresses = addressesOf(endpoint.host);
+    const addresses = endpoint.address === null ? addressesOf(endpoint.host) : [endpoint.address];
     if (addresses instanceof Promise) {
       addresses.then(
         (found) => this.#begin(found),

@@ -15,7 +15,7 @@ import { decodeBytes, fromWire } from '../semantics/percent.ts';
 import { RequestStream, StreamPump } from './handler-body.ts';
 import { connectionFields, declaredLength, FetchableUpstream, OpenCalls } from './handler-upstream.ts';
 import { dateValue } from './reply.ts';
-import { Deadline } from './timers.ts';
+import { Deadline } from '../base/timers.ts';
 
 /** Runs users' handlers as the end of a dispatch chain: they see web requests and responses, and the chain sees a sink. */
 export interface HandlerOptions {

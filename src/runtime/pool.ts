@@ -8,7 +8,7 @@ import { ConnectAttempt, UpstreamSecurity } from './connect.ts';
 import type { HeadLimits } from './http1/message-head.ts';
 import { type ConnectionPool, UpstreamConnection } from './http1/upstream-connection.ts';
 import { openTransport } from './open-transport.ts';
-import { Deadline, wheel } from './timers.ts';
+import { Deadline, wheel } from '../base/timers.ts';
 
 /** RFC 9110, 9.2.2. */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);

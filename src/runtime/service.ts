@@ -12,7 +12,7 @@ import type { Endpoint, UpstreamOptions } from '../plan/upstream.ts';
 import { BufferedBody } from './body.ts';
 import { type UpstreamMeter, UpstreamPool } from './pool.ts';
 import { Collector } from './takers.ts';
-import { Deadline } from './timers.ts';
+import { Deadline } from '../base/timers.ts';
 
 /** Per worker: a service that is this far behind only gets slower with more. */
 const MAX_CONNECTIONS = 256;
@@ -202,6 +202,7 @@ function upstreamOptions({ url, timeout }: ServiceOptions): UpstreamOptions {
   return {
     name: endpoint.url,
     series: -1,
+    owner: null,
     endpoints: [endpoint],
     connectTimeout: timeout,
     headTimeout: timeout,
@@ -219,6 +220,9 @@ function upstreamOptions({ url, timeout }: ServiceOptions): UpstreamOptions {
     proxyProtocol: 0,
     upgrade: false,
     maxHead: MAX_HEAD,
+    balance: null,
+    ejection: null,
+    affinity: null,
   };
 }
 
@@ -230,9 +234,11 @@ function endpointOf(text: string): Endpoint {
     url: url.origin,
     tls,
     host: url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname,
+    address: null,
     port: url.port === '' ? (tls ? 443 : 80) : Number(url.port),
     path: null,
     basePath: '',
     weight: 1,
+    priority: 0,
   };
 }

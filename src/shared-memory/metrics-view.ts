@@ -1,5 +1,6 @@
 import { type LimitOutcome, limitOutcomes } from '../plan/limiter.ts';
 import { priorityNames } from '../plan/priority.ts';
+import { ROUTE_EVENTS } from '../plan/route-events.ts';
 import { HISTOGRAM_BUCKETS } from './histogram.ts';
 import {
   countedStatuses,
@@ -31,6 +32,8 @@ export interface RouteReading {
   readonly gatewaySum: number;
   readonly requestBytes: number;
   readonly responseBytes: number;
+  /** By event. */
+  readonly events: readonly number[];
   readonly duration: Float64Array;
   readonly gateway: Float64Array;
 }
@@ -101,6 +104,7 @@ export class MetricsView {
       gatewaySum: this.#sum(at + routeField.gatewaySum),
       requestBytes: this.#sum(at + routeField.requestBytes),
       responseBytes: this.#sum(at + routeField.responseBytes),
+      events: Array.from({ length: ROUTE_EVENTS }, (_, event) => this.#sum(at + routeField.events + event)),
       duration: this.#histogram(record + histogramAt.duration),
       gateway: this.#histogram(record + histogramAt.gateway),
     };

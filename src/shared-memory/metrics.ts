@@ -2,6 +2,7 @@ import type { GatewayError } from '../base/gateway-error.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import { type LimitOutcome, limitOutcomes } from '../plan/limiter.ts';
 import type { Priority } from '../plan/priority.ts';
+import type { RouteEvent, RouteEventCounter } from '../plan/route-events.ts';
 import { bucketOf, HISTOGRAM_BUCKETS } from './histogram.ts';
 
 /**
@@ -49,6 +50,8 @@ export const routeField = {
   gatewaySum: STATUS_SLOTS + 2,
   requestBytes: STATUS_SLOTS + 3,
   responseBytes: STATUS_SLOTS + 4,
+  /** `ROUTE_EVENTS` of them. */
+  events: STATUS_SLOTS + 5,
 } as const;
 export const upstreamField = {
   calls: 0,
@@ -77,7 +80,7 @@ export const workerField = {
 
 /** Record sizes in bytes: plain numbers first, then the histograms. */
 const WORKER_BYTES = 128;
-const ROUTE_NUMBERS = 32;
+const ROUTE_NUMBERS = 48;
 const UPSTREAM_NUMBERS = 16;
 const HISTOGRAM_BYTES = HISTOGRAM_BUCKETS * 4;
 const ROUTE_BYTES = ROUTE_NUMBERS * 8 + 2 * HISTOGRAM_BYTES;
@@ -114,7 +117,7 @@ function bump(numbers: Float64Array, at: number, by: number): void {
 }
 
 /** What a worker counts with; one instance a worker, called on every request. */
-export class WorkerCell {
+export class WorkerCell implements RouteEventCounter {
   readonly buffer: SharedArrayBuffer;
   readonly #numbers: Float64Array;
   readonly #counts: Uint32Array;
@@ -200,6 +203,10 @@ export class WorkerCell {
 
   connectionClosed(): void {
     bump(this.#numbers, workerField.connectionsOpen, -1);
+  }
+
+  count(routeSeries: number, event: RouteEvent): void {
+    bump(this.#numbers, (routeAt(routeSeries) >> 3) + routeField.events + event, 1);
   }
 
   limitDecided(series: number, outcome: LimitOutcome): void {

@@ -3,11 +3,25 @@ import { ControlCell } from '../shared-memory/control.ts';
 import { createGaugeShares, createGauges, type GaugeSegments, reclaimGauges } from '../shared-memory/gauges.ts';
 import { LimitStoreCell, type LimitStoreReading, summarize } from '../shared-memory/limit-store.ts';
 import { WorkerCell } from '../shared-memory/metrics.ts';
+import {
+  createNamedSlotShares,
+  createNamedSlots,
+  type NamedSlotSegments,
+  NamedSlots,
+  reclaimNamedSlots,
+} from '../shared-memory/named-slots.ts';
+
+/** Endpoints, breakers and budgets at once; memory of those that never come is never touched. */
+const STATES = 8_192;
+/** The main thread among the owners; workers are numbered from 1. */
+const SUPERVISOR = 0x7fffffff;
 
 export interface CellPair {
   readonly metrics: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
   readonly gauges: GaugeSegments;
+  /** States of endpoints, breakers and budgets. */
+  readonly states: NamedSlotSegments;
   /** What the worker's limiter sees of a Redis; its successor goes on with what it knew. */
   readonly limitStore: SharedArrayBuffer;
 }
@@ -17,11 +31,21 @@ export class CellPool {
   readonly #all: CellPair[] = [];
   readonly #free: CellPair[] = [];
   readonly #gauges: SharedArrayBuffer;
+  readonly #states: SharedArrayBuffer;
+  /** The main thread's view of them. */
+  readonly states: NamedSlots;
 
   constructor() {
     // Random, so that nobody outside can aim keys at one set.
-    const seed = randomBytes(8);
-    this.#gauges = createGauges([seed.readInt32LE(0), seed.readInt32LE(4)]);
+    const random = randomBytes(8);
+    const seed = [random.readInt32LE(0), random.readInt32LE(4)] as const;
+    this.#gauges = createGauges(seed);
+    this.#states = createNamedSlots(STATES, seed);
+    this.states = new NamedSlots({
+      shared: this.#states,
+      shares: createNamedSlotShares(this.#states),
+      owner: SUPERVISOR,
+    });
   }
 
   take(): CellPair {
@@ -30,10 +54,12 @@ export class CellPool {
       new ControlCell(used.control).reset();
       return used;
     }
+    const owner = this.#all.length + 1;
     const pair: CellPair = {
       metrics: new WorkerCell().buffer,
       control: new ControlCell().buffer,
-      gauges: { shared: this.#gauges, shares: createGaugeShares(), owner: this.#all.length + 1 },
+      gauges: { shared: this.#gauges, shares: createGaugeShares(), owner },
+      states: { shared: this.#states, shares: createNamedSlotShares(this.#states), owner },
       limitStore: new LimitStoreCell().buffer,
     };
     this.#all.push(pair);
@@ -43,6 +69,7 @@ export class CellPool {
   /** After the end of the thread that wrote to it. Counters stay, so that none of them ever falls. */
   giveBack(pair: CellPair, routeSeries: number, upstreamSeries: number): void {
     reclaimGauges(pair.gauges);
+    reclaimNamedSlots(pair.states);
     new WorkerCell(pair.metrics).clearGauges(routeSeries, upstreamSeries);
     this.#free.push(pair);
   }

@@ -7,25 +7,31 @@ export class KeyDirectory {
   /** Entries of `auth` that take stored keys. */
   readonly entries: ReadonlySet<string>;
   readonly consumers: ReadonlySet<string>;
+  readonly plans: ReadonlySet<string>;
 
-  constructor(entries: Iterable<string>, consumers: Iterable<string>) {
+  constructor(entries: Iterable<string>, consumers: Iterable<string>, plans: Iterable<string>) {
     this.entries = new Set(entries);
     this.consumers = new Set(consumers);
+    this.plans = new Set(plans);
   }
 
-  static of(supervised: readonly SupervisedDocument[]): KeyDirectory {
+  static of(supervised: readonly SupervisedDocument[], plans: Iterable<string>): KeyDirectory {
     const documents = supervised.filter(({ module, kind }) => kind === 'identifier' && module === 'apiKey');
     const storing = documents.filter(({ options }) => (options as { store: boolean }).store);
     const consumers = documents.flatMap((document) => document.consumers.map(([name]) => name));
     return new KeyDirectory(
       storing.map(({ name }) => name),
       consumers,
+      plans,
     );
   }
 
-  /** The entry that a key of that consumer is for. Throws `KeyDeskError` for names that the configuration does not have. */
-  resolve(entry: string | undefined, consumer: string): string {
-    const { entries, consumers } = this;
+  /**
+   * The entry that a key of that consumer is for; `plan`: what the key has of its own. Throws `KeyDeskError` for names that
+   * the configuration does not have.
+   */
+  resolve(entry: string | undefined, consumer: string, plan: string | null): string {
+    const { entries, consumers, plans } = this;
     if (entries.size === 0) {
       throw new KeyDeskError(
         'invalid',
@@ -38,6 +44,9 @@ export class KeyDirectory {
     if (!consumers.has(consumer)) {
       const message = `the configuration has no consumer \`${consumer}\`${meant(consumer, consumers)}`;
       throw new KeyDeskError('invalid', message);
+    }
+    if (plan !== null && !plans.has(plan)) {
+      throw new KeyDeskError('invalid', `the configuration has no plan \`${plan}\`${meant(plan, plans)}`);
     }
     const [only] = entries;
     if (entry === undefined && entries.size > 1) {

@@ -56,7 +56,7 @@ export function planImport(
 function recordOf(row: ImportedKey, pepper: Pepper, directory: KeyDirectory): KeyRecord {
   const { key, consumer, auth, plan = null, expires = null, name = null, scopes, enabled } = row;
   return {
-    entry: directory.resolve(auth, consumer),
+    entry: directory.resolve(auth, consumer, plan),
     prefix: '',
     hash: hashOf(key, pepper),
     consumer,

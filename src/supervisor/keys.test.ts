@@ -15,7 +15,11 @@ const FOREIGN = 'a-key-of-the-gateway-before';
 
 function open(entries: readonly string[] = ['partner'], consumers: readonly string[] = ['acme', 'initech']) {
   const records = new FlakyRecords();
-  const desk = new KeyDesk({ records, stateDirectory: null, directory: () => new KeyDirectory(entries, consumers) });
+  const desk = new KeyDesk({
+    records,
+    stateDirectory: null,
+    directory: () => new KeyDirectory(entries, consumers, ['free', 'gold']),
+  });
   const stored = async (id: string): Promise<RecordValue | undefined> => (await records.list('keys')).get(id);
   return { records, desk, stored };
 }
@@ -62,6 +66,7 @@ describe('the desk of API keys', () => {
         { consumer: 'somebody', auth: 'partner' },
         { consumer: 'acme', auth: 'partnr' },
         { consumer: 'acme' },
+        { consumer: 'acme', auth: 'partner', plan: 'golden' },
       ].map(async (request) => (await refusal(desk.create(request))).message),
     );
     assert.deepEqual(messages, [
@@ -69,6 +74,7 @@ describe('the desk of API keys', () => {
       'the configuration has no consumer `somebody`; there are: acme, initech',
       'no entry `partnr` of `auth` takes stored keys: did you mean `partner`?',
       'say for which entry of `auth` it is: partner, internal',
+      'the configuration has no plan `golden`: did you mean `gold`?',
     ]);
     assert.match((await refusal(open([]).desk.create({ consumer: 'acme' }))).message, /no entry of `auth` takes/);
   });

@@ -62,7 +62,7 @@ export class KeyDesk {
   create(request: unknown): Promise<NewKey> {
     return this.#exclusive.run(async () => {
       const { consumer, auth, plan = null, expires = null, name = null, scopes } = readRequest(createRequest, request);
-      const entry = this.#directory().resolve(auth, consumer);
+      const entry = this.#directory().resolve(auth, consumer, plan);
       return await this.#make({ entry, consumer, plan, scopes, name, expiresAt: expires }, await this.#all());
     });
   }

@@ -1,6 +1,7 @@
 import type { FeedNews, FeedQuestion } from '../compile/feeds.ts';
 import type { GaugeSegments } from '../shared-memory/gauges.ts';
 import type { LimitSegments } from '../shared-memory/limit-segments.ts';
+import type { NamedSlotSegments } from '../shared-memory/named-slots.ts';
 import type { UsageSegments } from '../shared-memory/usage-segments.ts';
 import type { StoresSettings } from '../stores/settings.ts';
 
@@ -10,6 +11,7 @@ export interface WorkerBoot {
   readonly control: SharedArrayBuffer;
   readonly metrics: SharedArrayBuffer;
   readonly gauges: GaugeSegments;
+  readonly states: NamedSlotSegments;
   readonly limits: LimitSegments;
   readonly usage: UsageSegments;
   readonly limitStore: SharedArrayBuffer;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { decodeJwt } from 'jose';
 import { until } from '../harness.ts';
 import { Browser } from '../support/browser.ts';
 import { COOKIE_SECRET } from '../support/oidc.ts';
@@ -267,6 +268,31 @@ describe('oidc: the end of a session', () => {
     });
     assert.equal((await other.script(`${scene.url}/`)).status, 200);
     assert.equal(fieldsOf(await browser.open(`${scene.url}/`))['x-who'], 'grace');
+  });
+
+  test('a page of the provider can end it, by its name and with its cookie only', async () => {
+    const browser = await signedIn(scene.url);
+    const out = await browser.visit(`${scene.url}/oauth2/logout`, { method: 'POST', from: 'same-origin', form: {} });
+    const idToken = new URL(out.headers.location ?? '').searchParams.get('id_token_hint') ?? '';
+    const { sid } = decodeJwt<{ sid: string }>(idToken);
+    // The provider has not ended its own session, and knows this one by the same name.
+    await browser.open(`${scene.url}/`);
+    const copy = browser.copy();
+    const address = (iss: string, sid: string): string =>
+      `${scene.url}/oauth2/frontchannel-logout?${new URLSearchParams({ iss, sid })}`;
+    for (const path of [address(scene.provider.url, 'another'), address('https://elsewhere.example', sid)]) {
+      const answer = await browser.visit(path, { from: 'same-site' });
+      assert.deepEqual([answer.status, answer.headers['set-cookie']], [200, undefined]);
+    }
+    assert.equal((await new Browser().visit(address(scene.provider.url, sid), { from: 'cross-site' })).status, 200);
+    assert.equal((await browser.script(`${scene.url}/`)).status, 200);
+    const ended = await browser.visit(address(scene.provider.url, sid), { from: 'same-site' });
+    assert.deepEqual([ended.status, ended.headers['cache-control']], [200, 'no-store']);
+    assert.equal((await browser.script(`${scene.url}/`)).status, 401);
+    await until(
+      'a copy of its cookie is of no use',
+      async () => (await copy.copy().script(`${scene.url}/`)).status === 401,
+    );
   });
 
   test('logout tokens that are none are refused', async () => {

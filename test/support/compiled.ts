@@ -18,6 +18,7 @@ import { type Chunk, type ResponseHead, type Sink, UpstreamCall } from '../../sr
 import { Exchange } from '../../src/plan/exchange.ts';
 import type { Plan, Route } from '../../src/plan/plan.ts';
 import { Reply } from '../../src/plan/reply.ts';
+import { nothingHappens } from '../../src/plan/route-events.ts';
 import { RouteMatch } from '../../src/plan/route-tree.ts';
 import type { Upstream, UpstreamOptions } from '../../src/plan/upstream.ts';
 import { registry } from '../../src/policies/registry.ts';
@@ -82,6 +83,7 @@ export function testPorts(overrides: Partial<PlanPorts> = {}): TestPorts {
       close: () => undefined,
     })),
     feeds: noFeeds,
+    routeEvents: nothingHappens,
     limiter: new TestLimiter(),
     limitCounts: new TestLimitCounts(),
     usage: idleUsage,

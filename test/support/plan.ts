@@ -87,6 +87,7 @@ export function handUpstream(urls: readonly string[], overrides: Partial<Upstrea
   return {
     name: 'upstream',
     series: 0,
+    owner: null,
     endpoints: urls.map(endpointOf),
     connectTimeout: 2_000,
     headTimeout: 10_000,
@@ -103,6 +104,9 @@ export function handUpstream(urls: readonly string[], overrides: Partial<Upstrea
     proxyProtocol: 0,
     upgrade: true,
     maxHead: 65_536,
+    balance: null,
+    ejection: null,
+    affinity: null,
     ...overrides,
   };
 }
@@ -110,7 +114,7 @@ export function handUpstream(urls: readonly string[], overrides: Partial<Upstrea
 function endpointOf(text: string): Endpoint {
   if (text.startsWith('unix:')) {
     const path = text.slice('unix:'.length);
-    return { url: text, tls: false, host: '', port: 0, path, basePath: '', weight: 1 };
+    return { url: text, tls: false, host: '', address: null, port: 0, path, basePath: '', weight: 1, priority: 0 };
   }
   const url = new URL(text);
   const tls = url.protocol === 'https:';
@@ -118,10 +122,12 @@ function endpointOf(text: string): Endpoint {
     url: text,
     tls,
     host: url.hostname,
+    address: null,
     port: url.port === '' ? (tls ? 443 : 80) : Number(url.port),
     path: null,
     basePath: url.pathname === '/' ? '' : url.pathname,
     weight: 1,
+    priority: 0,
   };
 }
 

@@ -4,13 +4,14 @@ import { fieldName, HeaderBlock } from '../../src/base/headers.ts';
 import type { Problem } from '../../src/base/problem.ts';
 import { idleUsage } from '../../src/compile/idle-limits.ts';
 import { neverOverloaded, type Overload, openGate } from '../../src/plan/admission.ts';
-import { ResponseHead } from '../../src/plan/call.ts';
-import { compileCondition, neverHolds } from '../../src/plan/condition.ts';
+import { type Dispatch, ResponseHead } from '../../src/plan/call.ts';
+import { compileCondition, compileQuantity, neverHolds, nothing } from '../../src/plan/condition.ts';
 import type { Exchange, Slot } from '../../src/plan/exchange.ts';
 import type { CredentialNames } from '../../src/plan/identifier.ts';
 import type { Plans } from '../../src/plan/plans.ts';
 import type { CompileEnv, Hooks, Placement, PolicyModule, RouteFacts } from '../../src/plan/policy.ts';
 import { Reply } from '../../src/plan/reply.ts';
+import type { RouteEvent } from '../../src/plan/route-events.ts';
 import { compileTemplate, Template } from '../../src/plan/template.ts';
 import type { UsageCounter } from '../../src/plan/usage.ts';
 import { route as anyRoute } from './exchange.ts';
@@ -24,6 +25,8 @@ export interface CompiledPolicy {
   /** Lines written to standard output and, behind their name, to files. */
   readonly lines: string[];
   readonly files: Map<string, string[]>;
+  /** Events of routes that were counted. */
+  readonly events: readonly RouteEvent[];
   /** Runs the request hooks: the refusal or answer, or null when all let it pass. */
   request(exchange: Exchange): Reply | null;
   /** Runs the response hooks over a response with these fields. */
@@ -57,6 +60,10 @@ export interface Around {
   readonly overload?: Overload;
   readonly gate?: CompileEnv['gate'];
   readonly placement?: Partial<Placement>;
+  /** What references lead to. */
+  readonly upstreams?: Readonly<Record<string, Dispatch>>;
+  readonly handlers?: Readonly<Record<string, Dispatch>>;
+  readonly identityFields?: readonly string[];
 }
 
 export function compilePolicy(
@@ -71,6 +78,7 @@ export function compilePolicy(
   const problems: { severity: Problem['severity']; code: string; path: readonly (string | number)[] }[] = [];
   const lines: string[] = [];
   const files = new Map<string, string[]>();
+  const events: RouteEvent[] = [];
   let slots = 0;
   const env: CompileEnv = {
     route: { name, gateway, pattern, parameters },
@@ -96,12 +104,22 @@ export function compilePolicy(
       problems.push({ severity: 'error', code: problem.code, path });
       return neverHolds();
     },
+    quantity(text, path) {
+      const { quantity, problem } = compileQuantity(text, parameters);
+      if (quantity !== null) return quantity;
+      problems.push({ severity: 'error', code: problem.code, path });
+      return nothing();
+    },
     problem(severity, code, _message, _remedy, path) {
       problems.push({ severity, code, path });
     },
     feed: (name) => feeds.find(name),
     credentials,
     identifier: () => null,
+    upstream: (reference) => (call, sink) => asked(around.upstreams, reference)(call, sink),
+    handler: (reference) => (call, sink) => asked(around.handlers, reference)(call, sink),
+    identityFields: around.identityFields ?? [],
+    routeEvents: { count: (_series, event) => void events.push(event) },
     gate: around.gate ?? (() => openGate),
     overload: around.overload ?? neverOverloaded,
     limiter: around.limiter ?? new TestLimiter(),
@@ -131,6 +149,7 @@ export function compilePolicy(
     problems,
     lines,
     files,
+    events,
     request(exchange) {
       for (const { request } of hooks) {
         const answer = request?.run(exchange);
@@ -150,6 +169,12 @@ export function compilePolicy(
       for (const { done } of hooks) done?.(exchange);
     },
   };
+}
+
+function asked(known: Readonly<Record<string, Dispatch>> | undefined, reference: string): Dispatch {
+  const found = known?.[reference];
+  assert.ok(found !== undefined, `this test has no ${reference}`);
+  return found;
 }
 
 export function refusal(reply: Reply | null): GatewayError | null {

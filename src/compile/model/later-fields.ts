@@ -32,17 +32,10 @@ const balance = z.union([
   }),
 ]);
 
-const health = z.looseObject({
-  path: z.string().startsWith('/').optional(),
-  interval: duration({ min: 100 }).optional(),
-  timeout: duration({ min: 10 }).optional(),
-});
-
 export const laterUpstreamShape = {
   retry: retry.optional().describe('Try again where that is safe.'),
   breaker: breaker.optional().describe('Stop calling a failing service for a while.'),
   balance: balance.optional().describe('How calls are spread over the targets.'),
-  health: health.optional().describe('Ask the targets whether they are well.'),
 };
 
 const cache = z.looseObject({

@@ -2,45 +2,16 @@ import { z } from 'zod';
 import { errors } from '../../base/gateway-error.ts';
 import { suggest } from '../../base/suggest.ts';
 import { count, duration, headerName, listOf, mapOf, network, regex } from '../../plan/fields.ts';
-import { nameProblem } from '../../plan/header-edits.ts';
+import { finalStatus, fixedAnswer, fixedHeaders } from '../../plan/fixed-answer.ts';
 import { composeSchema, laterSettingShape } from './later-fields.ts';
 
 /** The parts of the document that speak of routes: targets, conditions, and the settings that are no policies. */
 
-const status = z.int().min(200).max(599);
-
-const fixedName = headerName().superRefine((name, context) => {
-  const problem = nameProblem(name, 'response');
-  if (problem === null) return;
-  context.addIssue({ code: 'custom', message: problem.message, params: { remedy: problem.remedy } });
-});
-/** Latin-1 without controls (RFC 9110, 5.5). */
-const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-const fixedValue = z
-  .union([z.string(), z.number(), z.boolean()])
-  .transform(String)
-  .superRefine((value, context) => {
-    if (HEADER_VALUE.test(value)) return;
-    const remedy = 'Remove control characters, and encode what is outside Latin-1.';
-    context.addIssue({ code: 'custom', message: 'this is not the value of a header', params: { remedy } });
-  });
-const fixedHeaders = z.record(fixedName, fixedValue);
-
 const respond = z.union([
   z.literal('ready').describe('200, or 503 while the gateway is draining or not ready.'),
   z.literal('jwks').describe('The public keys with which services verify the `identityToken`.'),
-  status,
-  z
-    .strictObject({
-      status: status.default(200),
-      headers: fixedHeaders.optional(),
-      body: z.string().optional().describe('Text; `content-type` is `text/plain` unless `headers` says otherwise.'),
-      json: z.json().optional().describe('A JSON body.'),
-    })
-    .refine(({ body, json }) => body === undefined || json === undefined, {
-      message: 'a response has one body',
-      params: { remedy: 'Keep `body` or `json`.' },
-    }),
+  finalStatus,
+  fixedAnswer(200),
 ]);
 
 const redirect = z.union([

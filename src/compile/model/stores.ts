@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { count, duration, listOf, secret } from '../../plan/fields.ts';
 import { noStores } from '../../stores/settings.ts';
+import { clientTls } from './client-tls.ts';
 import { redisUrl } from './redis-url.ts';
-import { clientTls } from './upstream.ts';
 
 /** The part of the document that says where state is kept that outlives a process or is shared by several. */
 

@@ -1,12 +1,15 @@
 import { z } from 'zod';
-import { count, duration, listOf, mapOf, privateKey, size } from '../../plan/fields.ts';
+import { count, duration, listOf, mapOf, size } from '../../plan/fields.ts';
 import type { PolicyModule } from '../../plan/policy.ts';
 import { upstreamUrl } from './address.ts';
+import { clientTls } from './client-tls.ts';
 import { laterUpstreamShape } from './later-fields.ts';
+import { discoverSchema } from './upstream-discover.ts';
+import { healthSchema } from './upstream-health.ts';
 
 /** The part of the document that speaks of the services behind the gateway. */
 
-const target = z.union([
+export const targetSchema = z.union([
   upstreamUrl(),
   z.strictObject({
     url: upstreamUrl(),
@@ -31,15 +34,6 @@ const connections = z.strictObject({
   keepAlive: duration().default(60_000).describe('How long an idle connection is kept.'),
   maxAge: duration({ min: 1000 }).default(3_600_000).describe('Age at which a connection is not used again.'),
   maxRequests: count(1).default(100_000).describe('Requests after which a connection is not used again.'),
-});
-
-/** How a server is spoken to as its client. */
-export const clientTls = z.strictObject({
-  verify: z.boolean().default(true).describe('Check the certificate of the service.'),
-  ca: z.string().min(1).optional().describe('Path or PEM text of the authorities to trust instead of the system’s.'),
-  certificate: z.string().min(1).optional().describe('Path or PEM text of the certificate to show to the service.'),
-  key: privateKey().optional().describe('Path or PEM text of its private key.'),
-  serverName: z.string().min(1).optional().describe('Name that is sent and verified instead of the host of the URL.'),
 });
 
 const settings = {
@@ -71,7 +65,9 @@ export function upstreamsSchema(policies: readonly PolicyModule[]) {
   const upstream = z.union([
     upstreamUrl(),
     z.strictObject({
-      targets: listOf(target).describe('Where it runs.'),
+      targets: listOf(targetSchema).default([]).describe('Where it runs.'),
+      discover: discoverSchema.optional().describe('Where to find further targets, which come and go.'),
+      health: healthSchema.optional().describe('Ask the targets whether they are well; once for all workers.'),
       ...settings,
       ...laterUpstreamShape,
       ...policyShape,
@@ -80,5 +76,6 @@ export function upstreamsSchema(policies: readonly PolicyModule[]) {
   return mapOf(upstream);
 }
 
+export type TargetValue = z.output<typeof targetSchema>;
 export type UpstreamValue = z.output<ReturnType<typeof upstreamsSchema>>[string];
 export type UpstreamObject = Exclude<UpstreamValue, { text: string }>;

@@ -1,6 +1,6 @@
 import { type FieldName, fieldName } from '../../base/headers.ts';
 import { formatRate } from '../../base/units.ts';
-import type { Condition } from '../../plan/condition.ts';
+import type { Condition, Quantity } from '../../plan/condition.ts';
 import type { Exchange } from '../../plan/exchange.ts';
 import { type LimitUse, limitId } from '../../plan/limiter.ts';
 import type { CompileEnv, Fact, Finding } from '../../plan/policy.ts';
@@ -22,8 +22,6 @@ export class Limit {
   readonly series: number;
   readonly scope: string;
   readonly key: LimitKey;
-  /** What an attempt takes; 0 where the response tells what it costs. */
-  readonly cost: number;
   readonly costField: FieldName | null;
   readonly isReport: boolean;
   /** What has to be found out before it is asked. */
@@ -35,6 +33,9 @@ export class Limit {
   /** Nobody has to say here who they are, and whoever declared it knew that there are such routes. */
   readonly isForAnybody: boolean;
   readonly #when: Condition | null;
+  readonly #cost: number;
+  readonly #costOf: Quantity | null;
+  readonly #burst: number;
   readonly #words: string;
 
   constructor(name: string, options: PlacedLimit, env: CompileEnv) {
@@ -44,16 +45,27 @@ export class Limit {
     this.series = env.limitCounts.seriesOf(scope, name);
     this.scope = scope;
     this.key = new LimitKey(by, env, [name, 'by']);
-    this.cost = typeof cost === 'number' ? cost : 0;
-    this.costField = typeof cost === 'number' ? null : fieldName(cost.header);
+    this.#cost = typeof cost === 'number' ? cost : 0;
+    this.costField = typeof cost === 'object' ? fieldName(cost.header) : null;
+    this.#costOf = typeof cost === 'string' ? env.quantity(cost, [name, 'cost']) : null;
+    this.#burst = burst;
     this.isReport = report;
     this.isForAnybody = options.isForAnybody;
     this.#when = when === null ? null : env.condition(when, [name, 'when']);
-    this.reads = [...new Set([...this.key.reads, ...(this.#when?.reads ?? [])])];
+    this.reads = [...new Set([...this.key.reads, ...(this.#when?.reads ?? []), ...(this.#costOf?.reads ?? [])])];
     const size = burst === limit ? '' : `;sluice-burst=${burst}`;
     this.memberStart = `"${name}";r=`;
     this.policyMember = `"${name}";q=${limit};w=${period / 1000}${size}`;
     this.#words = `${name}: ${formatRate({ limit, per: period })}${burst === limit ? '' : `, burst ${burst}`}`;
+  }
+
+  /**
+   * What an attempt takes: 0 where the response tells what it costs, never more than there can be, and 1 where it cannot
+   * be worked out.
+   */
+  costOf(exchange: Exchange): number {
+    if (this.#costOf === null) return this.#cost;
+    return Math.min(this.#costOf.of(exchange) ?? 1, this.#burst);
   }
 
   /** What cannot be judged is limited: an error lets nobody through. */
@@ -76,13 +88,15 @@ export class Limit {
 export class Attempt {
   readonly limit: Limit;
   readonly key: string;
+  readonly cost: number;
   readonly verdict = new RateVerdict();
   /** What is still to be charged. */
   isOwed: boolean;
 
-  constructor(limit: Limit, key: string) {
+  constructor(limit: Limit, key: string, cost: number) {
     this.limit = limit;
     this.key = key;
+    this.cost = cost;
     this.isOwed = limit.costField !== null;
   }
 

@@ -16,7 +16,8 @@ export interface LimitOptions {
   readonly burst: number;
   readonly algorithm: RateAlgorithm;
   readonly by: readonly KeyPart[];
-  readonly cost: number | { readonly header: string };
+  /** Text: CEL. */
+  readonly cost: number | string | { readonly header: string };
   readonly when: string | null;
   readonly report: boolean;
 }
@@ -129,9 +130,12 @@ const long = z
       .union([
         count(1),
         z.strictObject({ header: headerName().describe('A header of the response with a whole number.') }),
+        z.string().min(1).meta({ expects: 'a number, CEL, or `{ header }`' }),
       ])
       .prefault(1)
-      .describe('What a request takes. `{ header }`: the response says so, and 1 where it does not.'),
+      .describe(
+        'What a request takes. Text: CEL whose value is a number, 1 where it cannot be worked out. `{ header }`: the response says so, and 1 where it does not.',
+      ),
     when: z
       .string()
       .min(1)

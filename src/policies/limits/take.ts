@@ -40,9 +40,9 @@ export class TakeLimits implements RequestHook {
     for (let i = 0; i < limits.length; i++) {
       const limit = limits[i] as Limit;
       if (!limit.appliesTo(exchange)) continue;
-      const attempt = new Attempt(limit, limit.key.of(exchange));
+      const attempt = new Attempt(limit, limit.key.of(exchange), limit.costOf(exchange));
       attempts.push(attempt);
-      const waiting = this.#limiter.take(limit.use, attempt.key, limit.cost, attempt.verdict);
+      const waiting = this.#limiter.take(limit.use, attempt.key, attempt.cost, attempt.verdict);
       if (waiting === undefined) continue;
       waits ??= [];
       waits.push(waiting);
@@ -88,11 +88,11 @@ export class TakeLimits implements RequestHook {
 
   #refuse(refusing: Attempt, attempts: readonly Attempt[]): Reply {
     for (const attempt of attempts) {
-      const { limit, key, verdict } = attempt;
+      const { limit, key, cost, verdict } = attempt;
       attempt.isOwed = false;
-      if (limit.cost === 0 || !verdict.allowed) continue;
-      this.#limiter.charge(limit.use, key, -limit.cost);
-      verdict.remaining += limit.cost;
+      if (cost === 0 || !verdict.allowed) continue;
+      this.#limiter.charge(limit.use, key, -cost);
+      verdict.remaining += cost;
     }
     const seconds = Math.max(1, Math.ceil(refusing.retryAfter / 1000));
     if (refusing.verdict.unavailable) return Reply.refuseFor(seconds, errors.limitsUnavailable);

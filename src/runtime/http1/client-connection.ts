@@ -8,7 +8,7 @@ import type { Exchange, Peer } from '../../plan/exchange.ts';
 import type { ConnectionLimits, Forwarding } from '../../plan/plan.ts';
 import type { Execution, Responder } from '../execute.ts';
 import { dateValue, rawProblem } from '../reply.ts';
-import { Deadline, wheel } from '../timers.ts';
+import { Deadline, wheel } from '../../base/timers.ts';
 import type { Transport, TransportOwner } from '../transport.ts';
 import { TunnelEnd } from '../tunnel.ts';
 import { ChunkedDecoder, chunkedEvent } from './chunked.ts';

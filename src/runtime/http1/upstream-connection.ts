@@ -10,7 +10,7 @@ import {
   type UpstreamCall,
 } from '../../plan/call.ts';
 import type { Endpoint, UpstreamOptions } from '../../plan/upstream.ts';
-import { Deadline, wheel } from '../timers.ts';
+import { Deadline, wheel } from '../../base/timers.ts';
 import type { Transport, TransportOwner } from '../transport.ts';
 import { TunnelEnd } from '../tunnel.ts';
 import { ChunkedDecoder, chunkedEvent } from './chunked.ts';

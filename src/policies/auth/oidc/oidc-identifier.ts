@@ -24,7 +24,7 @@ const cacheControl = fieldName('cache-control');
 const wwwAuthenticate = fieldName('www-authenticate');
 
 /** The paths of its own. */
-export const endpointNames = ['login', 'callback', 'logout', 'backchannel'] as const;
+export const endpointNames = ['login', 'callback', 'logout', 'backchannel', 'frontchannel'] as const;
 
 /** Recognises browsers by their session, leads those without one to the provider, and the session to its end. */
 export class OidcIdentifier implements Identifier {
@@ -125,6 +125,7 @@ export class OidcIdentifier implements Identifier {
     const cookies = this.#cookiesFor(exchange);
     if (endpoint === 'login') return this.#login.login(exchange, site, cookies);
     if (endpoint === 'callback') return this.#callback(exchange, cookies);
+    if (endpoint === 'frontchannel') return this.#logout.frontchannel(exchange, this.#goodSession(exchange), cookies);
     return this.#logout.logout(exchange, this.#goodSession(exchange), site, cookies);
   };
 

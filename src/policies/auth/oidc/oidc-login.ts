@@ -9,7 +9,7 @@ import { normalizeTarget, Target } from '../../../semantics/url.ts';
 import { ExpiringMap } from '../expiring-map.ts';
 import type { Outage } from '../outage.ts';
 import type { Cookies } from './oidc-cookie.ts';
-import type { OidcOptions } from './oidc-options.ts';
+import { type OidcOptions, ownPathsOf } from './oidc-options.ts';
 import { type LoginSecrets, type ProviderClient, ProviderFailure, type ProviderMetadata } from './oidc-provider.ts';
 import * as replies from './oidc-replies.ts';
 import type { Seal } from './oidc-seal.ts';
@@ -56,10 +56,9 @@ export class LoginFlow {
   readonly #outcomes = new ExpiringMap<Promise<Outcome>>(MAX_REPEATS);
 
   constructor(options: OidcOptions, parts: LoginParts) {
-    const { loginPath, redirectPath, logoutPath, backchannelLogoutPath } = options;
     this.#options = options;
     this.#parts = parts;
-    this.#ownPaths = new Set([loginPath, redirectPath, logoutPath, backchannelLogoutPath]);
+    this.#ownPaths = new Set(ownPathsOf(options).map(([, path]) => path));
   }
 
   /** To the login path, which looks for the provider first. */

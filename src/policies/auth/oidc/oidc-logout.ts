@@ -100,6 +100,20 @@ export class LogoutFlow {
     return isKnown ? replies.done() : replies.unavailable();
   }
 
+  /**
+   * For a page of the provider that loads this in a frame (OpenID Connect Front-Channel Logout 1.0, 2). Whoever knows no
+   * more than the address can end nothing: the session has to come along, and it has to be the one that is named.
+   */
+  async frontchannel(exchange: Exchange, session: Session | null, cookies: Cookies): Promise<Reply> {
+    const query = new URLSearchParams(exchange.query);
+    const isNamed = query.get('iss') === this.#options.issuer && query.get('sid') === session?.sid;
+    if (session === null || !isNamed) return replies.done();
+    const headers = new HeaderBlock();
+    cookies.clearSession(headers, cookieField(exchange.headers) ?? '');
+    await this.#end('session', session.id, Date.now());
+    return replies.done(headers);
+  }
+
   /** False: the main thread did not publish it. */
   async #end(kind: LogoutKind, id: string, at: number): Promise<boolean> {
     const { logouts } = this.#parts;

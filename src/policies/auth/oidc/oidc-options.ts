@@ -120,6 +120,11 @@ export const oidcOptions = z
     backchannelLogoutPath: ownPath()
       .default('/oauth2/backchannel-logout')
       .describe('Where the provider says that a session has ended elsewhere.'),
+    frontchannelLogoutPath: ownPath()
+      .default('/oauth2/frontchannel-logout')
+      .describe(
+        'What the provider’s page loads to say the same. It reaches browsers whose cookie comes along: those of a provider under the same domain.',
+      ),
     postLogoutRedirect: z
       .union([z.string().refine((text) => safeReturnPath(text) !== null), httpUrl()])
       .meta({ expects: 'a path or a URL' })
@@ -142,11 +147,12 @@ export const oidcOptions = z
       .optional()
       .describe('PEM text of the authorities to trust instead of the system’s, such as `${file:ca.pem}`.'),
   })
-  .superRefine(({ redirectPath, loginPath, logoutPath, backchannelLogoutPath, parameters, url }, context) => {
+  .superRefine((options, context) => {
+    const { parameters, url } = options;
     const refuse = (path: string[], message: string, remedy: string): void => {
       context.addIssue({ code: 'custom', path, message, params: { remedy } });
     };
-    const paths = Object.entries({ redirectPath, loginPath, logoutPath, backchannelLogoutPath });
+    const paths = ownPathsOf(options);
     for (const [index, [name, path]] of paths.entries()) {
       const [other] = paths.slice(0, index).find(([, earlier]) => earlier === path) ?? [];
       if (other !== undefined) refuse([name], `\`${other}\` is the same path`, 'Give each a path of its own.');
@@ -161,3 +167,14 @@ export const oidcOptions = z
   });
 
 export type OidcOptions = z.output<typeof oidcOptions>;
+
+/** By the names of their options. */
+export function ownPathsOf(
+  options: Pick<
+    OidcOptions,
+    'redirectPath' | 'loginPath' | 'logoutPath' | 'backchannelLogoutPath' | 'frontchannelLogoutPath'
+  >,
+): [name: string, path: string][] {
+  const { redirectPath, loginPath, logoutPath, backchannelLogoutPath, frontchannelLogoutPath } = options;
+  return Object.entries({ redirectPath, loginPath, logoutPath, backchannelLogoutPath, frontchannelLogoutPath });
+}

@@ -45,6 +45,7 @@ test('its paths are its own', () => {
       ['callback', 'GET', '/oauth2/callback'],
       ['logout', 'GET,POST', '/bye'],
       ['backchannel', 'POST', '/oauth2/backchannel-logout'],
+      ['frontchannel', 'GET', '/oauth2/frontchannel-logout'],
     ],
   );
 });

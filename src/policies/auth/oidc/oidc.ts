@@ -34,11 +34,12 @@ export const oidc = defineIdentifier({
       },
     },
   ],
-  endpoints: ({ loginPath, redirectPath, logoutPath, backchannelLogoutPath }) => [
+  endpoints: ({ loginPath, redirectPath, logoutPath, backchannelLogoutPath, frontchannelLogoutPath }) => [
     endpoint('login', ['GET'], loginPath),
     endpoint('callback', ['GET'], redirectPath),
     endpoint('logout', ['GET', 'POST'], logoutPath),
     endpoint('backchannel', ['POST'], backchannelLogoutPath),
+    endpoint('frontchannel', ['GET'], frontchannelLogoutPath),
   ],
   check: checkOptions,
   compile: (options, env) => new OidcIdentifier(options, env),
