@@ -2,6 +2,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { deserialize } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import { releaseGarbage } from './base/release-garbage.ts';
+import { sharedClock } from './base/shared-clock.ts';
 import { WorkerFeeds } from './compile/feeds.ts';
 import { type OpenIdentifier, openIdentifier } from './compile/open-identifier.ts';
 import { PlanBuilder } from './compile/plan-builder.ts';
@@ -11,20 +12,26 @@ import { Resources } from './compile/resources.ts';
 import { importHandler } from './compile/user-handlers.ts';
 import { importPolicy } from './compile/user-policies.ts';
 import { LogSinks } from './observability/log-sink.ts';
+import { noResponses } from './plan/no-responses.ts';
 import type { Plan } from './plan/plan.ts';
+import { noSharedResponses } from './plan/shared-responses.ts';
 import type { Upstream, UpstreamOptions } from './plan/upstream.ts';
 import { registry } from './policies/registry.ts';
 import { Gates } from './runtime/gate.ts';
 import { handlerDispatch } from './runtime/handler.ts';
 import { OverloadMonitor } from './runtime/overload.ts';
 import { UpstreamPool } from './runtime/pool.ts';
+import type { PoolPorts } from './runtime/pool-ports.ts';
 import { Server, type ServerState } from './runtime/server.ts';
 import { PooledService } from './runtime/service.ts';
+import { SharedCircuits } from './shared-memory/breaker.ts';
 import { ControlCell, startHeartbeat } from './shared-memory/control.ts';
 import { GaugeTable } from './shared-memory/gauges.ts';
 import { LimitStoreCell } from './shared-memory/limit-store.ts';
 import { WorkerCell } from './shared-memory/metrics.ts';
 import { NamedSlots } from './shared-memory/named-slots.ts';
+import { SharedResponseStore } from './shared-memory/response-store.ts';
+import { RetryBudgets } from './shared-memory/retry-budget.ts';
 import { SharedLimitCounts, SharedLimiter } from './shared-memory/shared-limiter.ts';
 import { SharedUsage } from './shared-memory/shared-usage.ts';
 import { openSharedLimiter } from './stores/open-limiter.ts';
@@ -54,7 +61,7 @@ const sinks = new LogSinks({
   onDrop: (lines) => cell.logDropped(lines),
   onProblem: (error) => log(`log lines are lost: ${error.message}`),
 });
-const upstreams = new Resources<UpstreamOptions, Upstream>((options) => new UpstreamPool(options, cell));
+const upstreams = new Resources<UpstreamOptions, Upstream>((options) => new UpstreamPool(options, cell, poolPorts));
 const gauges = new GaugeTable(boot.gauges);
 /** Endpoints, breakers and budgets as all workers see them. */
 const states = new NamedSlots(boot.states);
@@ -73,6 +80,12 @@ let abandoned = 0;
 let leaving = false;
 
 const feeds = new WorkerFeeds((question) => say({ kind: 'feedQuestion', question }));
+const poolPorts: PoolPorts = {
+  states,
+  secret: boot.affinityKey,
+  feed: (owner, name) => feeds.find(owner, name),
+  report: log,
+};
 const identifiers = new Resources<AuthEntryDocument, OpenIdentifier>((entry) =>
   openIdentifier(entry, registry, {
     feeds,
@@ -85,6 +98,8 @@ const identifiers = new Resources<AuthEntryDocument, OpenIdentifier>((entry) =>
 /** Milliseconds, the same in every thread. */
 const clock = (): number => Number(process.hrtime.bigint() / 1_000_000n);
 const gates = new Gates(gauges, clock, cell);
+const circuits = new SharedCircuits(states, sharedClock);
+const budgets = new RetryBudgets(states, sharedClock, cell);
 const overload = new OverloadMonitor({
   shed: (priority) => cell.shed(priority),
   overloadLevel: (level) => control.setOverload(level),
@@ -102,8 +117,12 @@ const ports: PlanPorts = {
   identifiers,
   feeds,
   limiter,
-  routeEvents: cell,
+  routeEvents: { count: (series, event) => cell.routeEvent(series, event) },
+  responses: boot.responses === null ? noResponses : new SharedResponseStore(boot.responses),
+  sharedResponses: noSharedResponses,
   gate: (options, series) => gates.open(options, series),
+  circuit: (options, changed) => circuits.open(options, changed),
+  retryBudget: (options) => budgets.open(options),
   overload: (thresholds) => overload.watch(thresholds),
   limitCounts: new SharedLimitCounts(boot.limits, cell),
   usage: new SharedUsage(boot.usage, boot.id),

@@ -52,6 +52,8 @@ function hooksOf(
     isOwn: () => true,
     isPublic: false,
     setting: (name: string) => (name === 'limitHeaders' ? headers : ['customer']),
+    target: 'upstream' as const,
+    isConditional: false,
   };
   const placed = policy.place?.(policy.schema.parse(options), placement);
   const made = placed === undefined ? null : policy.compile(placed, env);

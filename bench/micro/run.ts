@@ -1,4 +1,5 @@
 import { access } from './access.ts';
+import { balancing } from './balance.ts';
 import { kept, type Micro, measure } from './harness.ts';
 import { headers } from './headers.ts';
 import { jwts } from './jwt.ts';
@@ -15,6 +16,7 @@ const GROUPS: ReadonlyMap<string, readonly Micro[]> = new Map([
   ['access', access],
   ['jwt', jwts],
   ['limits', limits],
+  ['balance', balancing],
 ]);
 
 const group = GROUPS.get(process.argv[2] ?? '');

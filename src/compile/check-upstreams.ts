@@ -1,17 +1,18 @@
 import type { KeyPath } from '../config/key-path.ts';
 import type { UpstreamOptions } from '../plan/upstream.ts';
+import { balancingOf, checkAffinityCookies } from './check-balance.ts';
 import { clientTlsOf } from './check-client-tls.ts';
 import type { CheckContext } from './check-context.ts';
 import { endpointSource, healthCheck } from './check-endpoints.ts';
 import { itemPath } from './check-process.ts';
 import { feedOwner } from './feeds.ts';
-import { isAvailable, laterUpstreamSettings } from './later.ts';
 import { isUpstreamUrl, parseUpstreamUrl } from './model/address.ts';
 import type { UpstreamObject, UpstreamValue } from './model/upstream.ts';
 import type { SupervisedDocument } from './plan-document.ts';
 import { endpointOf } from './target-endpoint.ts';
-import type { EndpointSource, HealthCheck, UpstreamWork } from './upstream-work.ts';
+import { type EndpointSource, type HealthCheck, isFed, type UpstreamWork } from './upstream-work.ts';
 
+type Timeouts = Exclude<UpstreamObject['timeout'], number | undefined>;
 const TIMEOUTS = { connect: 5_000, head: 60_000, idle: 60_000, total: 0 } as const;
 
 /** Settings of an upstream that is only a URL; the same as the model says for the long form. */
@@ -22,6 +23,7 @@ const PLAIN: Omit<UpstreamOptions, 'name' | 'endpoints'> = {
   headTimeout: TIMEOUTS.head,
   idleTimeout: TIMEOUTS.idle,
   totalTimeout: TIMEOUTS.total,
+  deadlineHeader: null,
   maxConnections: 1024,
   maxPending: 1024,
   pendingTimeout: 5_000,
@@ -47,8 +49,6 @@ export class UpstreamTable {
   readonly #context: CheckContext;
   /** Named in the document, sound or not: a reference to them is not dead. */
   readonly #named: ReadonlySet<string>;
-  /** Some of their needs do not exist yet: routes to them are refused. */
-  readonly #refused = new Map<number, string>();
 
   constructor(values: Readonly<Record<string, UpstreamValue>>, context: CheckContext) {
     this.#context = context;
@@ -61,14 +61,8 @@ export class UpstreamTable {
       const options = upstreamOptions(name, value, context);
       if ('text' in value) this.#add(options);
       else this.#add(options, healthOf(value, options, context), sourcesOf(name, value, context));
-      for (const [setting, { effect, what }] of Object.entries(laterUpstreamSettings)) {
-        if ('text' in value || isAvailable(setting, value[setting as keyof UpstreamObject])) continue;
-        const path = ['upstreams', name, setting];
-        const remedy = effect === 'refused' ? 'Routes to this upstream answer 501.' : 'The upstream works without it.';
-        context.keyWarning('not-available-yet', `${what} is not available yet`, remedy, path);
-        if (effect === 'refused') this.#refused.set(this.options.length - 1, what);
-      }
     }
+    checkAffinityCookies(this.options, context);
   }
 
   /** Index of the upstream that a route names, or -1 after an error. */
@@ -88,19 +82,12 @@ export class UpstreamTable {
     return -1;
   }
 
-  /** Why a route to this upstream cannot run yet, or null. */
-  missing(index: number): string | null {
-    return this.#refused.get(index) ?? null;
-  }
-
   #add(options: UpstreamOptions, health: HealthCheck | null = null, sources: readonly EndpointSource[] = []): number {
     const { name, endpoints, tls, proxyProtocol } = options;
     const work: UpstreamWork = { name, endpoints, tls, proxyProtocol, health, sources };
     const owner = feedOwner('upstream', work);
     this.supervised.push({ owner, kind: 'upstream', module: 'upstream', name, options: work, consumers: [] });
-    // Of several an operator may take one out; the only one of an upstream that nobody watches is what it is.
-    const isFed = health !== null || sources.length > 0 || endpoints.length > 1;
-    const index = this.options.push(isFed ? { ...options, owner } : options) - 1;
+    const index = this.options.push(isFed(work) ? { ...options, owner } : options) - 1;
     this.#indices.set(name, index);
     return index;
   }
@@ -112,7 +99,7 @@ function upstreamOptions(name: string, value: UpstreamValue, context: CheckConte
   const endpoints = value.targets.map(endpointOf);
   if (endpoints.length === 0 && value.discover === undefined) {
     const remedy = 'Add the URL of a service, or `discover`.';
-    context.error('no-target', 'this upstream has no target', remedy, [...path, 'targets']);
+    context.keyError('no-target', 'this upstream has no target', remedy, path);
   } else if (value.discover === undefined && endpoints.every(({ weight }) => weight === 0)) {
     context.error('no-target', 'every target has the weight 0', 'Give one a weight.', [...path, 'targets']);
   }
@@ -131,7 +118,7 @@ function upstreamOptions(name: string, value: UpstreamValue, context: CheckConte
     context.keyWarning('unused-setting', 'no target of this upstream speaks TLS', remedy, [...path, 'tls']);
   }
   const { connections, timeout } = value;
-  const timeouts = typeof timeout === 'number' ? { total: timeout } : (timeout ?? {});
+  const timeouts: Timeouts = typeof timeout === 'number' ? { total: timeout } : (timeout ?? {});
   return {
     name,
     owner: null,
@@ -141,6 +128,7 @@ function upstreamOptions(name: string, value: UpstreamValue, context: CheckConte
     headTimeout: timeouts.head ?? TIMEOUTS.head,
     idleTimeout: timeouts.idle ?? TIMEOUTS.idle,
     totalTimeout: timeouts.total ?? TIMEOUTS.total,
+    deadlineHeader: timeouts.propagate ?? null,
     maxConnections: connections.max,
     maxPending: connections.pending,
     pendingTimeout: connections.pendingTimeout,
@@ -152,9 +140,7 @@ function upstreamOptions(name: string, value: UpstreamValue, context: CheckConte
     proxyProtocol: value.proxyProtocol === false ? 0 : value.proxyProtocol,
     upgrade: value.upgrade,
     maxHead: value.maxResponseHead,
-    balance: null,
-    ejection: null,
-    affinity: null,
+    ...balancingOf(value, endpoints, path, context),
   };
 }
 

@@ -1,15 +1,33 @@
 import { errors, type GatewayError } from '../base/gateway-error.ts';
-import type { HeaderBlock } from '../base/headers.ts';
-import { Deadline } from '../base/timers.ts';
+import { fieldName, type HeaderBlock } from '../base/headers.ts';
+import { Deadline, wheel } from '../base/timers.ts';
 import type { CallRunner, Chunk, Dispatch, ResponseHead, Sink, Tunnel, UpstreamCall } from '../plan/call.ts';
+import type { DeadlineHeader } from '../plan/upstream.ts';
+import { parseTimeout } from '../semantics/timeout-field.ts';
 
 /** A route's `timeout`: one bound on everything behind it, attempts and their pauses included. */
 export function withDeadline(milliseconds: number, next: Dispatch): Dispatch {
   return function deadline(call, sink) {
-    const timed = new TimedCall(call, sink);
-    timed.start(milliseconds);
-    next(timed.inner, timed);
+    bound(call, sink, milliseconds, next);
   };
+}
+
+/** What a client says about how long it waits bounds its call; the service is told by `UpstreamOptions.deadlineHeader`. */
+export function withClientDeadline({ name, format }: DeadlineHeader, next: Dispatch): Dispatch {
+  const field = fieldName(name);
+  return function clientDeadline(call, sink) {
+    const given = call.headers.get(field);
+    const milliseconds = given === undefined ? null : parseTimeout(given, format);
+    if (milliseconds === null) next(call, sink);
+    else bound(call, sink, milliseconds, next);
+  };
+}
+
+function bound(call: UpstreamCall, sink: Sink, milliseconds: number, next: Dispatch): void {
+  const timed = new TimedCall(call, sink);
+  timed.inner.deadline = Math.min(call.deadline, wheel.now + milliseconds);
+  timed.start(milliseconds);
+  next(timed.inner, timed);
 }
 
 /** Stands between, so that it hears when nobody wants the answer any more. */
@@ -32,6 +50,7 @@ class TimedCall extends Deadline implements Sink, CallRunner {
 
   expired(): void {
     this.#call.runner = null;
+    this.inner.timedOut = true;
     this.inner.cancel();
     this.#sink.fail(errors.upstreamTimeout);
   }

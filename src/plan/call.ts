@@ -125,20 +125,20 @@ export class UpstreamCall {
   expectContinue = false;
   takesTrailers = false;
   runner: CallRunner | null = null;
-  /** The endpoint that was last chosen for it. */
-  endpoint: Endpoint | null = null;
   /** Endpoints that it should meet again only when there is no other. */
   avoided: Endpoint[] | null = null;
   /** Has a say in which endpoint it goes to, and hears what came of it. A layer sets it on the call that it passes on. */
   guard: EndpointGuard | null = null;
-  /** Set before `cancel` by whoever gives up because the answer took too long: the endpoint is to blame, not the caller. */
-  timedOut = false;
   /** Milliseconds of `wheel.now` after which nobody waits for the answer; Infinity: there is no such time. */
   deadline = Number.POSITIVE_INFINITY;
   /** Something outside would rather have a stored response past its time than a failure. */
   acceptsStale = false;
   /** The answer is a stored one past its time, given because the upstream failed. */
   servedStale = false;
+  #endpoint: Endpoint | null = null;
+  #timedOut = false;
+  /** The one that it is `again`. */
+  #outer: UpstreamCall | null = null;
 
   constructor(
     method: string,
@@ -157,6 +157,25 @@ export class UpstreamCall {
     this.upgrade = null;
   }
 
+  /** The endpoint that was last chosen for it, or for the one that stands in its place. */
+  get endpoint(): Endpoint | null {
+    return this.#endpoint;
+  }
+
+  set endpoint(chosen: Endpoint | null) {
+    this.#endpoint = chosen;
+    if (this.#outer !== null) this.#outer.endpoint = chosen;
+  }
+
+  /** Set before `cancel` by whoever gives up because the answer took too long: the endpoint is to blame, not the caller. */
+  get timedOut(): boolean {
+    return this.#timedOut || (this.#outer?.timedOut ?? false);
+  }
+
+  set timedOut(value: boolean) {
+    this.#timedOut = value;
+  }
+
   /** The same call, for a layer that stands between: this one's runner is then the layer. */
   again(): UpstreamCall {
     const call = new UpstreamCall(this.method, this.target, this.authority, this.headers, this.body, this.exchange);
@@ -165,6 +184,8 @@ export class UpstreamCall {
     call.takesTrailers = this.takesTrailers;
     call.deadline = this.deadline;
     call.avoided = this.avoided;
+    call.guard = this.guard;
+    call.#outer = this;
     return call;
   }
 

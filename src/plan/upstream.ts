@@ -1,4 +1,5 @@
 import type { GatewayError } from '../base/gateway-error.ts';
+import type { TimeoutFormat } from '../semantics/timeout-field.ts';
 import type { Dispatch } from './call.ts';
 
 /** One place to connect to. `host` is a name or an address; a Unix socket has `path` instead. */
@@ -48,6 +49,8 @@ export interface UpstreamOptions {
   readonly idleTimeout: number;
   /** Whole call; 0: no bound. */
   readonly totalTimeout: number;
+  /** Null: the service is not told how much time there is. */
+  readonly deadlineHeader: DeadlineHeader | null;
   /** Per worker and endpoint. */
   readonly maxConnections: number;
   /** Calls that may wait for a connection, per worker; past it 503. */
@@ -95,6 +98,9 @@ export interface BalanceOptions {
   readonly panicThreshold: number;
 }
 
+/** One of three that is well goes on alone; of four, it does not. */
+export const DEFAULT_PANIC_THRESHOLD = 0.3;
+
 export interface EjectionOptions {
   /** Failures in a row. */
   readonly failures: number;
@@ -136,6 +142,14 @@ export interface EndpointGuard {
    * error, nothing was learned: the caller went away, or the connection was lost to a race.
    */
   settled(endpoint: Endpoint, status: number, error: GatewayError | null, milliseconds: number): void;
+}
+
+/** The field in which a service reads how long its answer is waited for. What clients write there never reaches it. */
+export interface DeadlineHeader {
+  readonly name: string;
+  readonly format: TimeoutFormat;
+  /** What a client writes there bounds its call. */
+  readonly trust: boolean;
 }
 
 export interface UpstreamTls {

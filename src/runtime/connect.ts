@@ -1,11 +1,11 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import { errors, type GatewayError } from '../base/gateway-error.ts';
+import { Deadline } from '../base/timers.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import type { Endpoint, UpstreamOptions } from '../plan/upstream.ts';
 import { encodeProxyV1, encodeProxyV2 } from '../semantics/proxy-protocol.ts';
 import { addressesOf } from './resolver.ts';
-import { Deadline } from '../base/timers.ts';
 
 /** What comes of an attempt; exactly one of the two is called, unless the attempt is abandoned. */
 export interface ConnectEvents {
@@ -20,8 +20,7 @@ export class UpstreamSecurity {
   readonly #serverName: string | null;
   readonly #sessions = new Map<string, Buffer>();
 
-  constructor(options: UpstreamOptions) {
-    const { tls } = options;
+  constructor({ tls }: Pick<UpstreamOptions, 'tls'>) {
     this.#verify = tls?.verify ?? true;
     this.#serverName = tls?.serverName ?? null;
     this.#context = createSecureContext({

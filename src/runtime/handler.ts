@@ -1,6 +1,7 @@
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import { fieldName, HeaderBlock } from '../base/headers.ts';
 import { newRequestId } from '../base/request-id.ts';
+import { Deadline } from '../base/timers.ts';
 import { type CallRunner, type Dispatch, ResponseHead, type Sink, type UpstreamCall } from '../plan/call.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import {
@@ -15,7 +16,6 @@ import { decodeBytes, fromWire } from '../semantics/percent.ts';
 import { RequestStream, StreamPump } from './handler-body.ts';
 import { connectionFields, declaredLength, FetchableUpstream, OpenCalls } from './handler-upstream.ts';
 import { dateValue } from './reply.ts';
-import { Deadline } from '../base/timers.ts';
 
 /** Runs users' handlers as the end of a dispatch chain: they see web requests and responses, and the chain sees a sink. */
 export interface HandlerOptions {

@@ -1,139 +1,98 @@
 import type { Socket } from 'node:net';
 import { errors, type GatewayError } from '../base/gateway-error.ts';
-import type { CallRunner, Dispatch, Sink, UpstreamCall } from '../plan/call.ts';
-import type { Endpoint, Upstream, UpstreamOptions } from '../plan/upstream.ts';
-import type { WorkerCell } from '../shared-memory/metrics.ts';
-import { type Balancer, balancerFor } from './balance.ts';
+import { wheel } from '../base/timers.ts';
+import type { Dispatch, Sink, UpstreamCall } from '../plan/call.ts';
+import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
+import { isIdempotent } from '../semantics/idempotent.ts';
 import { ConnectAttempt, UpstreamSecurity } from './connect.ts';
+import { Affinity } from './endpoint-affinity.ts';
+import { EndpointLedger } from './endpoint-ledger.ts';
+import { EndpointSet } from './endpoint-set.ts';
 import type { HeadLimits } from './http1/message-head.ts';
 import { type ConnectionPool, UpstreamConnection } from './http1/upstream-connection.ts';
 import { openTransport } from './open-transport.ts';
-import { Deadline, wheel } from '../base/timers.ts';
+import type { PoolEndpoint } from './pool-endpoint.ts';
+import type { PoolPorts, UpstreamMeter } from './pool-ports.ts';
+import { WaitingCall, type WaitingCallOwner } from './waiting-call.ts';
 
-/** RFC 9110, 9.2.2. */
-const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 const MAX_RESPONSE_FIELDS = 200;
 
-interface EndpointState {
-  readonly endpoint: Endpoint;
-  /** Most recently used last: the others may age out. */
-  readonly idle: UpstreamConnection[];
-  /** Open and opening. */
-  connections: number;
-}
-
-/** A call that waits: for a connection of its own to open, or for its turn when all are in use. */
-class WaitingCall extends Deadline implements CallRunner {
-  readonly call: UpstreamCall;
-  readonly sink: Sink;
-  /** Endpoints, by index, that refused this call a connection. */
-  readonly tried: Set<number> = new Set();
-  readonly #pool: UpstreamPool;
-  over = false;
-
-  constructor(call: UpstreamCall, sink: Sink, pool: UpstreamPool) {
-    super();
-    this.call = call;
-    this.sink = sink;
-    this.#pool = pool;
-    call.runner = this;
-  }
-
-  /** False: somebody ended it meanwhile. */
-  take(): boolean {
-    if (this.over) return false;
-    this.over = true;
-    this.clear();
-    this.call.runner = null;
-    return true;
-  }
-
-  resumeCall(): void {}
-
-  cancelCall(): void {
-    if (this.take()) this.#pool.callEnded(this.call, -1, null);
-  }
-
-  expired(): void {
-    this.#pool.refuse(this, errors.upstreamBusy);
-  }
-}
-
-/** What a pool counts with. */
-export type UpstreamMeter = Pick<
-  WorkerCell,
-  | 'callStarted'
-  | 'callEnded'
-  | 'callRetried'
-  | 'upstreamError'
-  | 'upstreamConnectionOpened'
-  | 'upstreamConnectionClosed'
->;
-
 /** Connections of one worker to one upstream: kept alive, bounded in number, use and age; a short line when all are busy. */
-export class UpstreamPool implements Upstream, ConnectionPool {
+export class UpstreamPool implements Upstream, ConnectionPool, WaitingCallOwner {
   readonly options: UpstreamOptions;
   readonly headLimits: HeadLimits;
   readonly dispatch: Dispatch;
   readonly #meter: UpstreamMeter;
-  readonly #states: readonly EndpointState[];
-  readonly #balancer: Balancer;
-  readonly #security: UpstreamSecurity | null;
+  readonly #endpoints: EndpointSet;
+  readonly #ledger: EndpointLedger;
+  readonly #affinity: Affinity | null;
+  #security: UpstreamSecurity | null = null;
   #line: WaitingCall[] = [];
   #closed = false;
 
-  constructor(options: UpstreamOptions, meter: UpstreamMeter) {
+  /** `ports`: null for a plain pool, whose endpoints never change and are asked in turn. */
+  constructor(options: UpstreamOptions, meter: UpstreamMeter, ports: PoolPorts | null = null) {
     this.options = options;
     this.headLimits = { maxHead: options.maxHead, maxTarget: 0, maxFields: MAX_RESPONSE_FIELDS };
     this.#meter = meter;
-    this.#states = options.endpoints.map((endpoint) => ({ endpoint, idle: [], connections: 0 }));
-    this.#balancer = balancerFor(options.endpoints);
-    this.#security = options.endpoints.some(({ tls }) => tls) ? new UpstreamSecurity(options) : null;
+    this.#endpoints = new EndpointSet(options, ports, (place) => this.#drain(place));
+    this.#ledger = new EndpointLedger(options, this.#endpoints, ports);
+    const { affinity, name } = options;
+    if (affinity !== null && ports === null) throw new Error(`the pool of ${name} needs its ports`);
+    this.#affinity =
+      affinity === null || ports === null ? null : new Affinity(affinity, name, this.#endpoints, ports.secret);
+    if (options.endpoints.some(({ tls }) => tls)) this.#security = new UpstreamSecurity(options);
     this.dispatch = (call, sink) => {
       this.#meter.callStarted(options.series);
-      this.#place(call, sink);
+      if (this.#affinity === null || call.exchange === null) {
+        this.#place(call, sink, null);
+      } else {
+        const bound = this.#affinity.bind(call, sink);
+        this.#place(call, bound, bound.bound);
+      }
     };
   }
 
-  #place(call: UpstreamCall, sink: Sink): void {
-    const index = this.#balancer.next();
-    const state = this.#states[index] as EndpointState;
-    const connection = this.#takeIdle(state);
-    if (connection !== null) {
-      connection.send(call, sink);
+  #place(call: UpstreamCall, sink: Sink, bound: PoolEndpoint | null): void {
+    const place = this.#endpoints.choose(call, bound);
+    if (place === null) {
+      this.#waitInLine(new WaitingCall(call, sink, this));
       return;
     }
-    const waiting = new WaitingCall(call, sink, this);
-    if (state.connections < this.options.maxConnections) this.#open(index, waiting);
-    else this.#placeElsewhere(waiting, index);
+    this.#ledger.enter(place, call);
+    const connection = this.#takeIdle(place);
+    if (connection !== null) {
+      connection.send(call, sink);
+    } else if (place.connections < this.options.maxConnections) {
+      this.#open(place, new WaitingCall(call, sink, this));
+    } else {
+      // What was idle there has just been closed, and counts until it is gone.
+      this.#ledger.withdraw(place, call);
+      this.#waitInLine(new WaitingCall(call, sink, this));
+    }
   }
 
-  /** The chosen endpoint is full: any other with room, else the line. */
-  #placeElsewhere(waiting: WaitingCall, full: number): void {
-    for (let i = 0; i < this.#states.length; i++) {
-      if (i === full) continue;
-      const state = this.#states[i] as EndpointState;
-      const connection = this.#takeIdle(state);
-      if (connection !== null) {
-        if (waiting.take()) connection.send(waiting.call, waiting.sink);
-        return;
-      }
-      if (state.connections < this.options.maxConnections) {
-        this.#open(i, waiting);
-        return;
-      }
+  /** No endpoint takes the call: they are all full, or there is none. */
+  #waitInLine(waiting: WaitingCall): void {
+    if (this.#endpoints.isEmpty) {
+      this.#refuse(waiting, errors.upstreamUnavailable);
+      return;
+    }
+    if (waiting.call.guard !== null && this.#endpoints.hasRoom) {
+      this.#refuse(waiting, errors.circuitOpen);
+      return;
     }
     this.#line = this.#line.filter(({ over }) => !over);
     if (this.#line.length >= this.options.maxPending) {
-      this.refuse(waiting, errors.upstreamBusy);
+      this.#refuse(waiting, errors.upstreamBusy);
       return;
     }
     this.#line.push(waiting);
     waiting.start(this.options.pendingTimeout);
   }
 
-  #takeIdle(state: EndpointState): UpstreamConnection | null {
-    const { idle } = state;
+  #takeIdle(place: PoolEndpoint): UpstreamConnection | null {
+    const { idle } = place;
     for (let connection = idle.pop(); connection !== undefined; connection = idle.pop()) {
       if (!connection.usable) continue;
       if (wheel.now - connection.openedAt < this.options.maxConnectionAge) return connection;
@@ -142,24 +101,26 @@ export class UpstreamPool implements Upstream, ConnectionPool {
     return null;
   }
 
-  #open(index: number, waiting: WaitingCall): void {
-    const state = this.#states[index] as EndpointState;
-    state.connections++;
-    new ConnectAttempt(state.endpoint, this.options, this.#security, waiting.call.exchange, {
-      connected: (socket, address) => this.#connected(state, socket, address, waiting),
-      failed: (error) => {
-        state.connections--;
-        this.#meter.upstreamError(this.options.series, error);
-        this.#connectFailed(index, waiting, error);
-        this.#openForLine(state, index);
-      },
+  /** The call has entered there before. */
+  #open(place: PoolEndpoint, waiting: WaitingCall): void {
+    waiting.place = place;
+    waiting.since = performance.now();
+    place.opening.add(waiting);
+    place.connecting();
+    const { endpoint } = place;
+    if (endpoint.tls) this.#security ??= new UpstreamSecurity(this.options);
+    new ConnectAttempt(endpoint, this.options, this.#security, waiting.call.exchange, {
+      connected: (socket, address) => this.#connected(place, socket, address, waiting),
+      failed: (error) => this.#connectFailed(place, waiting, error),
     });
   }
 
-  #connected(state: EndpointState, socket: Socket, address: string, waiting: WaitingCall): void {
+  #connected(place: PoolEndpoint, socket: Socket, address: string, waiting: WaitingCall): void {
     this.#meter.upstreamConnectionOpened(this.options.series);
-    const connection = new UpstreamConnection(state.endpoint, address, this, (owner) => openTransport(socket, owner));
-    if (waiting.take()) {
+    place.opening.delete(waiting);
+    place.connected();
+    const connection = new UpstreamConnection(place, address, this, (owner) => openTransport(socket, owner));
+    if (waiting.place === place && waiting.take()) {
       connection.send(waiting.call, waiting.sink);
       return;
     }
@@ -169,65 +130,114 @@ export class UpstreamPool implements Upstream, ConnectionPool {
   }
 
   /** Nothing was sent, so any other endpoint may try; the body has not begun. */
-  #connectFailed(index: number, waiting: WaitingCall, error: GatewayError): void {
-    if (waiting.over) return;
-    waiting.tried.add(index);
-    for (let i = 1; i < this.#states.length; i++) {
-      const other = (index + i) % this.#states.length;
-      const state = this.#states[other] as EndpointState;
-      if (waiting.tried.has(other)) continue;
-      const connection = this.#takeIdle(state);
-      if (connection !== null) {
-        if (waiting.take()) connection.send(waiting.call, waiting.sink);
-        return;
-      }
-      if (state.connections >= this.options.maxConnections) continue;
-      this.#open(other, waiting);
-      return;
+  #connectFailed(place: PoolEndpoint, waiting: WaitingCall, error: GatewayError): void {
+    this.#meter.upstreamError(this.options.series, error);
+    place.opening.delete(waiting);
+    place.connectFailed();
+    const milliseconds = performance.now() - waiting.since;
+    if (waiting.over || waiting.place !== place) {
+      this.#ledger.unreachable(place, error, milliseconds);
+    } else {
+      this.#ledger.settle(place, waiting.call, 0, error, milliseconds);
+      waiting.place = null;
+      waiting.tried ??= [];
+      waiting.tried.push(place);
+      this.#placeElsewhere(waiting, error);
     }
-    this.refuse(waiting, error);
+    this.#openForLine(place);
   }
 
-  /** For `WaitingCall`: no connection is to be had. */
-  refuse(waiting: WaitingCall, error: GatewayError): void {
+  #placeElsewhere(waiting: WaitingCall, error: GatewayError): void {
+    const { call } = waiting;
+    const place = this.#endpoints.elsewhere(call, waiting.tried ?? []);
+    if (place === null) {
+      this.#refuse(waiting, error);
+      return;
+    }
+    this.#ledger.enter(place, call);
+    const connection = this.#takeIdle(place);
+    if (connection === null) this.#open(place, waiting);
+    else if (waiting.take()) connection.send(call, waiting.sink);
+  }
+
+  /** An endpoint is none any more: connections end with their calls, and who waits for one goes elsewhere. */
+  #drain(place: PoolEndpoint): void {
+    for (const connection of place.idle.splice(0)) connection.transport.destroy();
+    for (const waiting of place.opening) {
+      if (waiting.over || waiting.place !== place) continue;
+      waiting.place = null;
+      this.#ledger.withdraw(place, waiting.call);
+      this.#placeElsewhere(waiting, errors.upstreamUnavailable);
+    }
+    place.retire();
+  }
+
+  waitedTooLong(waiting: WaitingCall): void {
+    this.#refuse(waiting, errors.upstreamBusy);
+  }
+
+  waitedInVain({ call, place, since }: WaitingCall): void {
+    this.#meter.callEnded(this.options.series, -1);
+    if (place !== null) this.#ledger.settle(place, call, 0, null, performance.now() - since);
+  }
+
+  /** No connection is to be had. It is at no endpoint. */
+  #refuse(waiting: WaitingCall, error: GatewayError): void {
     if (!waiting.take()) return;
-    if (error === errors.upstreamBusy) this.#meter.upstreamError(this.options.series, error);
+    if (error === errors.upstreamBusy || error === errors.upstreamUnavailable) {
+      this.#meter.upstreamError(this.options.series, error);
+    }
     this.#meter.callEnded(this.options.series, -1);
     waiting.sink.fail(error);
   }
 
   release(connection: UpstreamConnection): void {
-    while (this.#line.length > 0) {
-      const waiting = this.#line.shift() as WaitingCall;
-      if (!waiting.take()) continue;
+    const { place } = connection;
+    if (this.#endpoints.isStale) this.#endpoints.look();
+    const waiting = place.isOpen ? this.#nextFor(place) : null;
+    if (waiting?.take()) {
       connection.send(waiting.call, waiting.sink);
-      return;
-    }
-    if (this.#closed) {
+    } else if (this.#closed || place.isLeaving) {
       connection.transport.destroy();
-      return;
+    } else {
+      place.idle.push(connection);
+      connection.start(this.options.keepAliveTimeout);
     }
-    this.#stateOf(connection).idle.push(connection);
-    connection.start(this.options.keepAliveTimeout);
   }
 
   closed(connection: UpstreamConnection): void {
-    const state = this.#stateOf(connection);
-    state.connections--;
+    const { place } = connection;
     this.#meter.upstreamConnectionClosed(this.options.series);
-    const at = state.idle.indexOf(connection);
-    if (at >= 0) state.idle.splice(at, 1);
-    this.#openForLine(state, this.#states.indexOf(state));
+    const at = place.idle.indexOf(connection);
+    if (at >= 0) place.idle.splice(at, 1);
+    place.disconnected();
+    this.#openForLine(place);
   }
 
   /** There is room for connections again: for whoever waits. */
-  #openForLine(state: EndpointState, index: number): void {
-    while (this.#line.length > 0 && state.connections < this.options.maxConnections) {
-      const waiting = this.#line.shift() as WaitingCall;
-      if (waiting.over) continue;
+  #openForLine(place: PoolEndpoint): void {
+    while (place.isOpen && place.connections < this.options.maxConnections) {
+      const waiting = this.#nextFor(place);
+      if (waiting === null) return;
       waiting.clear();
-      this.#open(index, waiting);
+      this.#open(place, waiting);
     }
+  }
+
+  /** Whose turn it is, and who may go there: it has entered. */
+  #nextFor(place: PoolEndpoint): WaitingCall | null {
+    const line = this.#line;
+    for (let i = 0; i < line.length; i++) {
+      const waiting = line[i] as WaitingCall;
+      if (waiting.over) {
+        line.splice(i--, 1);
+      } else if (waiting.call.guard === null || waiting.call.guard.admits(place.endpoint)) {
+        line.splice(i, 1);
+        this.#ledger.enter(place, waiting.call);
+        return waiting;
+      }
+    }
+    return null;
   }
 
   /**
@@ -236,29 +246,52 @@ export class UpstreamPool implements Upstream, ConnectionPool {
    */
   failedUnanswered(connection: UpstreamConnection, call: UpstreamCall, sink: Sink, error: GatewayError): void {
     const replayable = call.body === null || !call.body.started || call.body.replayable;
-    const again = error.retry === 'if-reused' && connection.served > 1 && replayable && idempotent.has(call.method);
+    const again = error.retry === 'if-reused' && connection.served > 1 && replayable && isIdempotent(call.method);
     if (!again || this.#closed) {
       sink.fail(error);
       return;
     }
     this.#meter.callRetried(this.options.series);
     this.#meter.callStarted(this.options.series);
-    const index = this.#states.indexOf(this.#stateOf(connection));
-    this.#open(index, new WaitingCall(call, sink, this));
+    const waiting = new WaitingCall(call, sink, this);
+    const { place } = connection;
+    if (!place.isOpen || (call.guard !== null && !call.guard.admits(place.endpoint))) {
+      waiting.tried = [place];
+      this.#placeElsewhere(waiting, error);
+      return;
+    }
+    this.#ledger.enter(place, call);
+    this.#open(place, waiting);
   }
 
-  callEnded(_call: UpstreamCall, headMilliseconds: number, error: GatewayError | null): void {
+  callEnded(
+    connection: UpstreamConnection,
+    call: UpstreamCall,
+    headMilliseconds: number,
+    error: GatewayError | null,
+  ): void {
+    const { place, status, judged } = connection;
     this.#meter.callEnded(this.options.series, headMilliseconds);
     if (error !== null && error.from === 'upstream') this.#meter.upstreamError(this.options.series, error);
+    if (place.record === null && call.guard === null) return;
+    // A kept connection that was closed meanwhile says nothing about the endpoint.
+    const isRace = error !== null && error.retry === 'if-reused' && connection.served > 1 && !connection.answered;
+    const milliseconds = headMilliseconds < 0 ? performance.now() - connection.startedAt : headMilliseconds;
+    if (judged) this.#ledger.streamEnded(place, error);
+    else this.#ledger.settle(place, call, status, isRace ? null : error, milliseconds);
+  }
+
+  outlasted(connection: UpstreamConnection, call: UpstreamCall, headMilliseconds: number): void {
+    const { place, status } = connection;
+    if (place.record === null && call.guard === null) return;
+    connection.judged = true;
+    this.#ledger.judge(place, call, status, headMilliseconds);
   }
 
   /** No new calls come; idle connections end, the others with their call. */
   close(): void {
     this.#closed = true;
-    for (const { idle } of this.#states) for (const connection of idle.splice(0)) connection.transport.destroy();
-  }
-
-  #stateOf(connection: UpstreamConnection): EndpointState {
-    return this.#states.find(({ endpoint }) => endpoint === connection.endpoint) as EndpointState;
+    for (const { idle } of this.#endpoints.all) for (const connection of idle.splice(0)) connection.transport.destroy();
+    this.#endpoints.close();
   }
 }

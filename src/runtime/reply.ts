@@ -1,3 +1,4 @@
+import { errors } from '../base/gateway-error.ts';
 import { fieldName } from '../base/headers.ts';
 import { newRequestId } from '../base/request-id.ts';
 import { statusLine } from '../base/status.ts';
@@ -49,7 +50,10 @@ function renderProblem(reply: Reply, exchange: Exchange): string {
   const pages = exchange.route.errorPages;
   const page = pages?.get(error.code) ?? pages?.get(String(error.status)) ?? null;
   if (exchange.id === '') exchange.id = newRequestId();
-  if (reply.status === 503 && !reply.headers.has(retryAfter)) reply.headers.add(retryAfter, '1');
+  if (reply.status === 503 && !reply.headers.has(retryAfter)) {
+    const isOpen = error === errors.circuitOpen && exchange.retryAfter > 0;
+    reply.headers.add(retryAfter, isOpen ? String(exchange.retryAfter) : '1');
+  }
   page?.headers?.forEach((name, value) => {
     reply.headers.set(fieldName(name), value);
   });

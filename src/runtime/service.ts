@@ -1,5 +1,6 @@
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import { fieldName, type HeaderBlock } from '../base/headers.ts';
+import { Deadline } from '../base/timers.ts';
 import { type BodySource, type Chunk, type ResponseHead, type Sink, type Tunnel, UpstreamCall } from '../plan/call.ts';
 import {
   type Service,
@@ -10,9 +11,9 @@ import {
 } from '../plan/service.ts';
 import type { Endpoint, UpstreamOptions } from '../plan/upstream.ts';
 import { BufferedBody } from './body.ts';
-import { type UpstreamMeter, UpstreamPool } from './pool.ts';
+import { UpstreamPool } from './pool.ts';
+import type { UpstreamMeter } from './pool-ports.ts';
 import { Collector } from './takers.ts';
-import { Deadline } from '../base/timers.ts';
 
 /** Per worker: a service that is this far behind only gets slower with more. */
 const MAX_CONNECTIONS = 256;
@@ -208,6 +209,7 @@ function upstreamOptions({ url, timeout }: ServiceOptions): UpstreamOptions {
     headTimeout: timeout,
     idleTimeout: timeout,
     // The limit on the whole begins before there is a connection: `Asking` keeps it.
+    deadlineHeader: null,
     totalTimeout: 0,
     maxConnections: MAX_CONNECTIONS,
     maxPending: MAX_PENDING,

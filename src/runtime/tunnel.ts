@@ -1,5 +1,5 @@
-import { Chunk, type Tunnel } from '../plan/call.ts';
 import { Deadline, wheel } from '../base/timers.ts';
+import { Chunk, type Tunnel } from '../plan/call.ts';
 import type { Transport, TransportOwner } from './transport.ts';
 
 export interface TunnelEvents {

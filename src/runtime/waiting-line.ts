@@ -1,5 +1,5 @@
-import type { Priority } from '../plan/priority.ts';
 import { Deadline } from '../base/timers.ts';
+import type { Priority } from '../plan/priority.ts';
 
 /** Somebody in a line. */
 export abstract class Waiting extends Deadline {

@@ -1,3 +1,4 @@
+import { sharedClock } from '../base/shared-clock.ts';
 import type { NamedSlot, NamedSlots } from './named-slots.ts';
 
 /**
@@ -30,17 +31,12 @@ const WINDOW_NUMBER = 0;
 const WINDOW_CALLS = 1;
 const WINDOW_FAILURES = 2;
 
-/** Among the numbers of eight bytes. Milliseconds of `sharedNow`; aligned, so that no reader sees half of one. */
+/** Among the numbers of eight bytes. Milliseconds of `sharedClock`; aligned, so that no reader sees half of one. */
 const LATENCY_AT = 10;
 const EJECTED_UNTIL = 11;
 const SINCE = 12;
 
 const MAX_MICROSECONDS = 0x7fffffff;
-
-/** Milliseconds of a clock that is the same in every thread. */
-export function sharedNow(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
-}
 
 /** How many calls a window saw, and how many of them failed. */
 export class WindowCount {
@@ -260,10 +256,11 @@ export function endpointKey(upstream: string, url: string): string {
 
 /** For the main thread. Null: no worker keeps a record of it, because nothing that the upstream is set to needs one. */
 export function readEndpoint(states: NamedSlots, upstream: string, url: string): EndpointReading | null {
-  const slot = states.acquire(endpointKey(upstream, url));
+  const slot = states.find(endpointKey(upstream, url));
+  if (slot === null) return null;
   try {
     const record = new EndpointRecord(slot);
-    return record.isKnown ? record.read(sharedNow()) : null;
+    return record.isKnown ? record.read(sharedClock()) : null;
   } finally {
     states.release(slot);
   }

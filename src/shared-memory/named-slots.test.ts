@@ -47,6 +47,21 @@ describe('named slots', () => {
     assert.deepEqual(slots.names(), ['c', 'b']);
   });
 
+  it('are found only while somebody holds them', () => {
+    const shared = createNamedSlots(4, [1, 2]);
+    const [one, other] = [new NamedSlots(segments(shared, 1)), new NamedSlots(segments(shared, 2))];
+    assert.equal(other.find('a'), null);
+    const held = one.acquire('a');
+    held.words[5] = 7;
+    const found = other.find('a');
+    assert.equal(found?.words[5], 7);
+    one.release(held);
+    assert.deepEqual(other.names(), ['a']);
+    if (found !== null) other.release(found);
+    assert.equal(one.find('a'), null);
+    assert.deepEqual(one.names(), []);
+  });
+
   it('count for one worker alone where there is no place', () => {
     const slots = new NamedSlots(segments(createNamedSlots(1, [1, 2]), 1));
     slots.acquire('a');

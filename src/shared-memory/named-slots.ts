@@ -129,8 +129,26 @@ export class NamedSlots {
       this.#make(free, name);
       return this.#hold(free, name);
     } finally {
-      Atomics.store(words, LOCK, 0);
-      Atomics.notify(words, LOCK);
+      this.#unlock();
+    }
+  }
+
+  /** Like `acquire` for a name that somebody holds; null: nobody does, and nothing is made. */
+  find(name: string): NamedSlot | null {
+    const words = this.#words;
+    this.#hash.of(words[SEED_HIGH] as number, words[SEED_LOW] as number, name);
+    this.#lock();
+    try {
+      for (let index = 0; index < this.#slots; index++) {
+        const at = wordOf(index);
+        const low = words[at + KEY_LOW] as number;
+        if (low === 0) return null;
+        if (low !== this.#hash.low || words[at + KEY_HIGH] !== this.#hash.high) continue;
+        return words[at + HOLDERS] === 0 ? null : this.#hold(index, name);
+      }
+      return null;
+    } finally {
+      this.#unlock();
     }
   }
 
@@ -187,6 +205,11 @@ export class NamedSlots {
       if (holder === 0) return;
       Atomics.wait(this.#words, LOCK, holder, LOCK_WAIT_MS);
     }
+  }
+
+  #unlock(): void {
+    Atomics.store(this.#words, LOCK, 0);
+    Atomics.notify(this.#words, LOCK);
   }
 }
 

@@ -2,6 +2,7 @@ import type { FeedNews, FeedQuestion } from '../compile/feeds.ts';
 import type { GaugeSegments } from '../shared-memory/gauges.ts';
 import type { LimitSegments } from '../shared-memory/limit-segments.ts';
 import type { NamedSlotSegments } from '../shared-memory/named-slots.ts';
+import type { ResponseSegments } from '../shared-memory/response-layout.ts';
 import type { UsageSegments } from '../shared-memory/usage-segments.ts';
 import type { StoresSettings } from '../stores/settings.ts';
 
@@ -14,11 +15,15 @@ export interface WorkerBoot {
   readonly states: NamedSlotSegments;
   readonly limits: LimitSegments;
   readonly usage: UsageSegments;
+  /** Null: there are too many workers, this one stores no responses. */
+  readonly responses: ResponseSegments | null;
   readonly limitStore: SharedArrayBuffer;
   readonly stores: StoresSettings;
   /** The same in all workers of a process, and in no other one. */
   readonly instance: string;
   readonly ticketKeys: Uint8Array;
+  /** Signs cookies of affinity where the configuration names no secret. */
+  readonly affinityKey: Uint8Array;
   readonly draining: boolean;
   /** A Unix socket cannot be shared, so one worker has it. */
   readonly ownsUnixSockets: boolean;

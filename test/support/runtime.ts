@@ -1,12 +1,16 @@
 import type { ConnectionLimits, ListenerPlan, Plan, Route } from '../../src/plan/plan.ts';
 import type { UpstreamOptions } from '../../src/plan/upstream.ts';
 import { UpstreamPool } from '../../src/runtime/pool.ts';
+import type { PoolPorts } from '../../src/runtime/pool-ports.ts';
 import { Server, type ServerState } from '../../src/runtime/server.ts';
 import type { GaugeTable } from '../../src/shared-memory/gauges.ts';
 import { WorkerCell } from '../../src/shared-memory/metrics.ts';
+import type { NamedSlots } from '../../src/shared-memory/named-slots.ts';
 import { freePort } from '../harness.ts';
+import { TestFeeds } from './feeds.ts';
 import { testGauges } from './gauges.ts';
 import { handPlan, handRoute, handUpstream } from './plan.ts';
+import { TestStates } from './states.ts';
 
 /** A gateway's data plane inside the test's own process: real sockets, no configuration, no supervisor, no workers. */
 export interface Runtime extends Disposable {
@@ -17,6 +21,8 @@ export interface Runtime extends Disposable {
   readonly pools: Readonly<Record<string, UpstreamPool>>;
   /** What the runtime wrote to the process log: exceptions while handling a request, as JSON lines. */
   readonly log: readonly string[];
+  /** What pools report about endpoints. */
+  readonly reports: readonly string[];
   /** The pool of that name; throws when there is none. */
   pool(name: string): UpstreamPool;
   /** A further plan, by default on the same listener and to the same upstreams: to be prepared and committed. */
@@ -44,6 +50,11 @@ export interface RuntimeOptions extends PlanOptions {
   readonly ticketKeys?: Buffer;
   /** Of a process with several of these. */
   readonly gauges?: GaugeTable;
+  readonly states?: NamedSlots;
+  /** What the main thread publishes about every upstream that has an `owner`. */
+  readonly feeds?: TestFeeds;
+  /** Signs cookies of affinity. */
+  readonly affinityKey?: Buffer;
   /** Instead of a port of 127.0.0.1, such as `unix:/path`. */
   readonly address?: string;
 }
@@ -52,10 +63,20 @@ export async function startRuntime(options: RuntimeOptions = {}): Promise<Runtim
   const cell = new WorkerCell();
   const state: ServerState = { draining: false, ready: true };
   const log: string[] = [];
+  const reports: string[] = [];
   const pools: Record<string, UpstreamPool> = {};
+  const feeds = options.feeds ?? new TestFeeds();
+  const poolPorts: PoolPorts = {
+    states: options.states ?? new TestStates().worker(),
+    secret: options.affinityKey ?? Buffer.alloc(32, 7),
+    feed: (_owner, name) => feeds.find(name),
+    report: (line) => {
+      reports.push(line);
+    },
+  };
   for (const [name, urls] of Object.entries(namedUpstreams(options.upstreams))) {
     const list = typeof urls === 'string' ? [urls] : urls;
-    pools[name] = new UpstreamPool(handUpstream(list, { name, ...options.upstreamOptions }), cell);
+    pools[name] = new UpstreamPool(handUpstream(list, { name, ...options.upstreamOptions }), cell, poolPorts);
   }
   const pool = (name: string): UpstreamPool => {
     const found = pools[name];
@@ -107,6 +128,7 @@ export async function startRuntime(options: RuntimeOptions = {}): Promise<Runtim
     cell,
     pools,
     log,
+    reports,
     pool,
     plan: (given = {}) => planOf(given),
     reload: (given = {}) => reload(given),

@@ -3,7 +3,8 @@ import { count, duration, listOf, mapOf, size } from '../../plan/fields.ts';
 import type { PolicyModule } from '../../plan/policy.ts';
 import { upstreamUrl } from './address.ts';
 import { clientTls } from './client-tls.ts';
-import { laterUpstreamShape } from './later-fields.ts';
+import { affinitySchema, balanceSchema, ejectionSchema } from './upstream-balance.ts';
+import { propagateSchema } from './upstream-deadline.ts';
 import { discoverSchema } from './upstream-discover.ts';
 import { healthSchema } from './upstream-health.ts';
 
@@ -14,6 +15,11 @@ export const targetSchema = z.union([
   z.strictObject({
     url: upstreamUrl(),
     weight: count(0, 1_000_000).default(1).describe('Its share of the calls, in relation to the others.'),
+    priority: count(0, 1_000)
+      .default(0)
+      .describe(
+        'Its group: calls go to the first one, `0`. While less than 71% of its weight is well, the next takes what it cannot.',
+      ),
   }),
 ]);
 
@@ -23,7 +29,10 @@ const timeout = z.union([
     connect: duration({ min: 1 }).optional().describe('Until a connection is there: TCP, TLS and PROXY protocol.'),
     head: duration({ min: 1 }).optional().describe('From the sent request to the head of the response.'),
     idle: duration({ min: 1 }).optional().describe('Longest pause inside the body of a response.'),
-    total: duration().optional().describe('The whole call; `0`: no bound.'),
+    total: duration().optional().describe('The whole call, all attempts together; `0`: no bound.'),
+    propagate: propagateSchema
+      .optional()
+      .describe('Tell the service in a header how much time is left, by this and the `timeout` of the route.'),
   }),
 ]);
 
@@ -68,8 +77,10 @@ export function upstreamsSchema(policies: readonly PolicyModule[]) {
       targets: listOf(targetSchema).default([]).describe('Where it runs.'),
       discover: discoverSchema.optional().describe('Where to find further targets, which come and go.'),
       health: healthSchema.optional().describe('Ask the targets whether they are well; once for all workers.'),
+      balance: balanceSchema.optional().describe('How calls are spread over the targets; `round-robin`.'),
+      ejection: ejectionSchema.optional().describe('Leave targets alone for a while that fail while they are used.'),
+      affinity: affinitySchema.optional().describe('Bind each client by a signed cookie to the target that served it.'),
       ...settings,
-      ...laterUpstreamShape,
       ...policyShape,
     }),
   ]);

@@ -1,5 +1,6 @@
 import { errors, type GatewayError } from '../../base/gateway-error.ts';
 import type { HeaderBlock } from '../../base/headers.ts';
+import { Deadline, wheel } from '../../base/timers.ts';
 import {
   type BodySink,
   type CallRunner,
@@ -9,8 +10,8 @@ import {
   type Sink,
   type UpstreamCall,
 } from '../../plan/call.ts';
-import type { Endpoint, UpstreamOptions } from '../../plan/upstream.ts';
-import { Deadline, wheel } from '../../base/timers.ts';
+import type { UpstreamOptions } from '../../plan/upstream.ts';
+import type { PoolEndpoint } from '../pool-endpoint.ts';
 import type { Transport, TransportOwner } from '../transport.ts';
 import { TunnelEnd } from '../tunnel.ts';
 import { ChunkedDecoder, chunkedEvent } from './chunked.ts';
@@ -27,24 +28,39 @@ export interface ConnectionPool {
   closed(connection: UpstreamConnection): void;
   /** The connection ended before any byte of a response: the pool decides between another try and a failure. */
   failedUnanswered(connection: UpstreamConnection, call: UpstreamCall, sink: Sink, error: GatewayError): void;
-  callEnded(call: UpstreamCall, headMilliseconds: number, error: GatewayError | null): void;
+  /** The response goes on and on: whoever wants to learn from it must not wait for its end. */
+  outlasted(connection: UpstreamConnection, call: UpstreamCall, headMilliseconds: number): void;
+  callEnded(
+    connection: UpstreamConnection,
+    call: UpstreamCall,
+    headMilliseconds: number,
+    error: GatewayError | null,
+  ): void;
 }
 
 const LAST_CHUNK = '0\r\n\r\n';
 /** More 1xx than anybody has a use for: they are not held back for a slow client. */
 const MAX_INFORMATIONAL = 32;
+/** A response that goes on for longer is a stream; what becomes of it says little about how it was answered. */
+const STREAM_MS = 3_000;
 /** Bodies with more than this still to come get a read buffer of their own. */
 const LARGE_BODY = 65_536;
 
 /** One HTTP/1.1 connection to an endpoint: one call at a time, then back to its pool. */
 export class UpstreamConnection extends Deadline implements TransportOwner, CallRunner, BodySink {
   readonly transport: Transport;
-  readonly endpoint: Endpoint;
+  readonly place: PoolEndpoint;
   readonly address: string;
   readonly openedAt = wheel.now;
   readonly takesFramed = true;
   readonly passesContinue = true;
   served = 0;
+  /** Of the call: when it was sent, by `performance.now()`; whether anything came back; the status, 0 before the head. */
+  startedAt = 0;
+  answered = false;
+  status = 0;
+  /** The pool knows already what to think of the endpoint. */
+  judged = false;
   readonly #pool: ConnectionPool;
   readonly #head = new MessageHead();
   readonly #chunk = new Chunk(Buffer.alloc(0));
@@ -54,21 +70,21 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
   #stash: Buffer | null = null;
   #framing: Framing = 'none';
   #remaining = 0;
-  #answered = false;
   #headSeen = false;
   #informational = 0;
   #requestSent = true;
-  #startedAt = 0;
   #headMilliseconds = -1;
   /** When the head of this very turn came; a response that came whole ended then too, and needs no clock of its own. */
   #headAt = 0;
   #totalAt = Number.POSITIVE_INFINITY;
+  /** From when on the response is a stream. */
+  #streamAt = 0;
   #paused = false;
   #switched = false;
 
-  constructor(endpoint: Endpoint, address: string, pool: ConnectionPool, open: (owner: TransportOwner) => Transport) {
+  constructor(place: PoolEndpoint, address: string, pool: ConnectionPool, open: (owner: TransportOwner) => Transport) {
     super();
-    this.endpoint = endpoint;
+    this.place = place;
     this.address = address;
     this.#pool = pool;
     this.transport = open(this);
@@ -85,23 +101,26 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
     this.served++;
     this.#call = call;
     this.#sink = sink;
-    this.#answered = false;
+    this.answered = false;
+    this.status = 0;
+    this.judged = false;
     this.#headSeen = false;
     this.#informational = 0;
     this.#paused = false;
     this.#headMilliseconds = -1;
     call.runner = this;
     const { body, exchange } = call;
-    this.#startedAt = performance.now();
+    this.startedAt = performance.now();
     if (exchange !== null) {
       exchange.upstream = options.name;
       exchange.upstreamAddress = this.address;
       exchange.upstreamSeries = options.series;
-      exchange.upstreamStartedAt = this.#startedAt;
+      exchange.upstreamStartedAt = this.startedAt;
       exchange.attempts++;
     }
-    this.#totalAt = options.totalTimeout > 0 ? this.#startedAt + options.totalTimeout : Number.POSITIVE_INFINITY;
-    this.transport.write(requestText(call, this.endpoint, options.hostHeader));
+    const total = options.totalTimeout > 0 ? this.startedAt + options.totalTimeout : Number.POSITIVE_INFINITY;
+    this.#totalAt = Math.min(total, call.deadline);
+    this.transport.write(requestText(call, this.place.endpoint, options, this.#totalAt - this.startedAt));
     if (body === null) {
       this.#requestSent = true;
       this.#limit(options.headTimeout);
@@ -160,7 +179,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
       this.transport.destroy();
       return;
     }
-    this.#answered = true;
+    this.answered = true;
     const stash = this.#stash;
     if (stash === null) {
       this.#consume(bytes, 0, length);
@@ -211,9 +230,11 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
       return;
     }
     this.#headSeen = true;
+    this.status = status;
     const now = performance.now();
     this.#headAt = now;
-    this.#headMilliseconds = now - this.#startedAt;
+    this.#headMilliseconds = now - this.startedAt;
+    this.#streamAt = wheel.now + STREAM_MS;
     if (call.exchange !== null) call.exchange.upstreamHeadAt = now;
     let framing: Framing = 'close';
     if (call.method === 'HEAD' || status === 204 || status === 304) framing = 'none';
@@ -239,6 +260,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
     chunk.stable = this.transport.ownsBuffer;
     chunk.framed = false;
     if (!this.#paused) this.#limit(this.#pool.options.idleTimeout);
+    if (wheel.now >= this.#streamAt) this.#outlast();
     if (this.#framing !== 'chunked') {
       const take = this.#framing === 'length' ? Math.min(this.#remaining, end - at) : end - at;
       chunk.bytes = bytes;
@@ -266,6 +288,11 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
         return end;
     }
     return decoder.position;
+  }
+
+  #outlast(): void {
+    this.#streamAt = Number.POSITIVE_INFINITY;
+    if (this.#call !== null) this.#pool.outlasted(this, this.#call, this.#headMilliseconds);
   }
 
   #deliver(sink: Sink, chunk: Chunk): void {
@@ -333,7 +360,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
     if (call.exchange !== null) {
       call.exchange.upstreamEndedAt = this.#headAt > 0 ? this.#headAt : performance.now();
     }
-    this.#pool.callEnded(call, this.#headMilliseconds, error);
+    this.#pool.callEnded(this, call, this.#headMilliseconds, error);
   }
 
   #fail(error: GatewayError): void {
@@ -342,7 +369,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
     this.transport.destroy();
     if (call === null || sink === null) return;
     this.#detach(call, error);
-    if (this.#answered || error.from !== 'upstream') sink.fail(error);
+    if (this.answered || error.from !== 'upstream') sink.fail(error);
     else this.#pool.failedUnanswered(this, call, sink, error);
   }
 
@@ -367,7 +394,9 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
       return;
     }
     this.clear();
-    this.#headMilliseconds = performance.now() - this.#startedAt;
+    this.#headMilliseconds = performance.now() - this.startedAt;
+    this.status = 101;
+    this.#outlast();
     const early = at < end ? Buffer.from(bytes.subarray(at, end)) : null;
     const tunnel = new TunnelEnd(this.transport, early, {
       received: (bytes) => {
@@ -395,7 +424,7 @@ export class UpstreamConnection extends Deadline implements TransportOwner, Call
       this.#complete(null, false);
       return;
     }
-    this.#fail(this.#answered && !this.#headSeen ? errors.upstreamMalformed : errors.upstreamReset);
+    this.#fail(this.answered && !this.#headSeen ? errors.upstreamMalformed : errors.upstreamReset);
   }
 
   onClose(): void {
