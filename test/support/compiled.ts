@@ -14,12 +14,16 @@ import { assignSeries, noSeries } from '../../src/compile/series.ts';
 import { unasked } from '../../src/compile/unasked.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { neverOverloaded, openGate } from '../../src/plan/admission.ts';
+import { closedCircuit } from '../../src/plan/breaker.ts';
 import { type Chunk, type ResponseHead, type Sink, UpstreamCall } from '../../src/plan/call.ts';
 import { Exchange } from '../../src/plan/exchange.ts';
+import { noResponses } from '../../src/plan/no-responses.ts';
 import type { Plan, Route } from '../../src/plan/plan.ts';
 import { Reply } from '../../src/plan/reply.ts';
+import { idleBudget } from '../../src/plan/retry-budget.ts';
 import { nothingHappens } from '../../src/plan/route-events.ts';
 import { RouteMatch } from '../../src/plan/route-tree.ts';
+import { noSharedResponses } from '../../src/plan/shared-responses.ts';
 import type { Upstream, UpstreamOptions } from '../../src/plan/upstream.ts';
 import { registry } from '../../src/policies/registry.ts';
 import { normalizeTarget, Target } from '../../src/semantics/url.ts';
@@ -84,10 +88,14 @@ export function testPorts(overrides: Partial<PlanPorts> = {}): TestPorts {
     })),
     feeds: noFeeds,
     routeEvents: nothingHappens,
+    responses: noResponses,
+    sharedResponses: noSharedResponses,
     limiter: new TestLimiter(),
     limitCounts: new TestLimitCounts(),
     usage: idleUsage,
     gate: () => openGate,
+    circuit: () => closedCircuit,
+    retryBudget: () => idleBudget,
     overload: () => neverOverloaded,
     policy: () => {
       throw new Error('no user policies here');

@@ -1,5 +1,5 @@
+import type { Clock } from '../../src/base/clock.ts';
 import type { Closable } from '../../src/plan/policy.ts';
-import type { Clock } from '../../src/policies/auth/clock.ts';
 
 interface Timer {
   readonly at: number;

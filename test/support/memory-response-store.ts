@@ -59,9 +59,8 @@ export class MemoryResponseStore implements ResponseStore {
   async purge(purge: ResponsePurge): Promise<number> {
     let count = 0;
     for (const fill of this.fills) {
-      if (!matches(purge, fill.startKey, fill.tags) && !matches(purge, fill.key, fill.tags)) continue;
-      fill.isPurged = true;
-      fill.unlink();
+      fill.purges.push(purge);
+      if (fill.isPurged) fill.unlink();
     }
     for (const [key, entry] of this.entries) {
       if (!matches(purge, key, entry.tags)) continue;
@@ -89,7 +88,8 @@ class MemoryFill implements Fill {
   length = -1;
   body = Buffer.alloc(0);
   state: 'waiting' | 'whole' | 'gone' = 'waiting';
-  isPurged = false;
+  /** That came while it was under way: under which key and tags it will be, they may come before. */
+  readonly purges: ResponsePurge[] = [];
   readonly followers = new Set<MemoryFlight>();
   readonly #store: MemoryResponseStore;
 
@@ -103,6 +103,7 @@ class MemoryFill implements Fill {
     this.key = key;
     this.tags = tags;
     this.length = length;
+    if (this.isPurged) this.unlink();
     if (meta.length + Math.max(0, length) > this.#store.maxEntry) {
       this.#end('gone');
       return false;
@@ -141,6 +142,11 @@ class MemoryFill implements Fill {
     if (this.state === 'waiting') this.#end('gone');
   }
 
+  get isPurged(): boolean {
+    const { startKey, key, tags } = this;
+    return this.purges.some((purge) => matches(purge, startKey, tags) || matches(purge, key, tags));
+  }
+
   /** Nobody follows it any more who does not yet. */
   unlink(): void {
     if (this.#store.flights.get(this.startKey) === this) this.#store.flights.delete(this.startKey);
@@ -162,6 +168,8 @@ class MemoryFill implements Fill {
 class MemoryFlight implements Flight {
   readonly leads = false;
   readonly #fill: MemoryFill;
+  /** Purges that came before. */
+  readonly #purges: readonly ResponsePurge[];
   #follower: FlightFollower | null = null;
   #hasHead = false;
   #at = 0;
@@ -169,6 +177,7 @@ class MemoryFlight implements Flight {
 
   constructor(fill: MemoryFill) {
     this.#fill = fill;
+    this.#purges = [...fill.purges];
   }
 
   follow(follower: FlightFollower): void {
@@ -188,7 +197,7 @@ class MemoryFlight implements Flight {
   }
 
   pump(): void {
-    const { state, meta, key, length } = this.#fill;
+    const { state, meta, key, tags, length } = this.#fill;
     const follower = this.#follower;
     if (follower === null) return;
     if (state === 'gone') {
@@ -199,6 +208,11 @@ class MemoryFlight implements Flight {
     if (meta === null) return;
     if (!this.#hasHead) {
       this.#hasHead = true;
+      if (this.#purges.some((purge) => matches(purge, key, tags))) {
+        this.leave();
+        follower.outdated();
+        return;
+      }
       if (!follower.head(key, meta, length)) this.leave();
     }
     if (this.#isPaused || this.#follower === null) return;

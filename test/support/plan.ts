@@ -93,6 +93,7 @@ export function handUpstream(urls: readonly string[], overrides: Partial<Upstrea
     headTimeout: 10_000,
     idleTimeout: 30_000,
     totalTimeout: 0,
+    deadlineHeader: null,
     maxConnections: 1_024,
     maxPending: 1_024,
     pendingTimeout: 1_000,

@@ -4,14 +4,19 @@ import { fieldName, HeaderBlock } from '../../src/base/headers.ts';
 import type { Problem } from '../../src/base/problem.ts';
 import { idleUsage } from '../../src/compile/idle-limits.ts';
 import { neverOverloaded, type Overload, openGate } from '../../src/plan/admission.ts';
+import { closedCircuit } from '../../src/plan/breaker.ts';
 import { type Dispatch, ResponseHead } from '../../src/plan/call.ts';
 import { compileCondition, compileQuantity, neverHolds, nothing } from '../../src/plan/condition.ts';
 import type { Exchange, Slot } from '../../src/plan/exchange.ts';
 import type { CredentialNames } from '../../src/plan/identifier.ts';
+import { noResponses } from '../../src/plan/no-responses.ts';
 import type { Plans } from '../../src/plan/plans.ts';
 import type { CompileEnv, Hooks, Placement, PolicyModule, RouteFacts } from '../../src/plan/policy.ts';
 import { Reply } from '../../src/plan/reply.ts';
+import type { ResponseStore } from '../../src/plan/response-store.ts';
+import { idleBudget } from '../../src/plan/retry-budget.ts';
 import type { RouteEvent } from '../../src/plan/route-events.ts';
+import { noSharedResponses, type SharedResponses } from '../../src/plan/shared-responses.ts';
 import { compileTemplate, Template } from '../../src/plan/template.ts';
 import type { UsageCounter } from '../../src/plan/usage.ts';
 import { route as anyRoute } from './exchange.ts';
@@ -59,7 +64,11 @@ export interface Around {
   readonly usage?: UsageCounter;
   readonly overload?: Overload;
   readonly gate?: CompileEnv['gate'];
+  readonly circuit?: CompileEnv['circuit'];
+  readonly retryBudget?: CompileEnv['retryBudget'];
   readonly placement?: Partial<Placement>;
+  readonly responses?: ResponseStore;
+  readonly sharedResponses?: SharedResponses;
   /** What references lead to. */
   readonly upstreams?: Readonly<Record<string, Dispatch>>;
   readonly handlers?: Readonly<Record<string, Dispatch>>;
@@ -120,7 +129,11 @@ export function compilePolicy(
     handler: (reference) => (call, sink) => asked(around.handlers, reference)(call, sink),
     identityFields: around.identityFields ?? [],
     routeEvents: { count: (_series, event) => void events.push(event) },
+    responses: around.responses ?? noResponses,
+    sharedResponses: around.sharedResponses ?? noSharedResponses,
     gate: around.gate ?? (() => openGate),
+    circuit: around.circuit ?? (() => closedCircuit),
+    retryBudget: around.retryBudget ?? (() => idleBudget),
     overload: around.overload ?? neverOverloaded,
     limiter: around.limiter ?? new TestLimiter(),
     limitCounts: around.limitCounts ?? new TestLimitCounts(),
@@ -138,7 +151,9 @@ export function compilePolicy(
     scopeOf: () => 'defaults',
     isOwn: () => true,
     isPublic: false,
-    setting: (name) => (name === 'auth' ? ['customer'] : undefined),
+    target: 'upstream',
+    isConditional: false,
+    setting: (name) => (name === 'auth' ? ['customer'] : name === 'cache' ? {} : undefined),
     ...around.placement,
   };
   const placed = policy.place === undefined ? parsed : policy.place(parsed, placement);

@@ -89,6 +89,7 @@ export function redisSettings(port: number, overrides: Partial<RedisSettings> = 
     prefix: 'test',
     timeout: 50,
     onFailure: 'local',
+    cache: null,
     ...overrides,
   };
 }

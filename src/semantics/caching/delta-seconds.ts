@@ -11,5 +11,5 @@ export function parseDeltaSeconds(text: string): number {
     if (digit < 0 || digit > 9) return -1;
     if (seconds < MOST_SECONDS) seconds = seconds * 10 + digit;
   }
-  return seconds < MOST_SECONDS ? seconds : MOST_SECONDS;
+  return Math.min(seconds, MOST_SECONDS);
 }

@@ -26,11 +26,9 @@ export function forEachDirective<T>(text: string, into: T, visit: DirectiveVisit
         if (close > 0) end = close;
       }
     }
-    const name = text
-      .slice(at, equals < 0 ? end : equals)
-      .trim()
-      .toLowerCase();
-    if (name !== '') visit(into, name, equals < 0 ? undefined : argumentOf(text, equals + 1, end));
+    const before = text.slice(at, equals < 0 ? end : equals);
+    const name = before.trim().toLowerCase();
+    if (name !== '') visit(into, name, equals < 0 ? undefined : argumentOf(text, equals + 1, end, before));
     at = end + 1;
   }
 }
@@ -45,8 +43,9 @@ export function fieldNames(list: string): string[] {
   return names;
 }
 
-function argumentOf(text: string, start: number, end: number): string {
+function argumentOf(text: string, start: number, end: number, before: string): string {
   const raw = text.slice(start, end).trimEnd();
+  if (before.endsWith(' ') || before.endsWith('\t')) return ` ${raw}`;
   if (raw.charCodeAt(0) !== QUOTE || closingQuote(raw, 0) !== raw.length - 1) return raw;
   const inner = raw.slice(1, -1);
   return inner.includes('\\') ? inner.replace(/\\(.)/g, '$1') : inner;

@@ -97,11 +97,13 @@ function first(present: number, another: number): number {
   return present < 0 ? another : present;
 }
 
-/** False: no fields are named, so that the whole response is meant. */
+const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+
+/** False: no fields are named, or not in a way that is sure to be understood, so that the whole response is meant. */
 function withhold(directives: ResponseDirectives, argument: string | undefined): boolean {
   if (argument === undefined) return false;
   const names = fieldNames(argument);
-  if (names.length === 0) return false;
+  if (names.length === 0 || !names.every((name) => FIELD_NAME.test(name))) return false;
   directives.withheldFields = [...directives.withheldFields, ...names];
   return true;
 }

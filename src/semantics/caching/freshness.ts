@@ -36,6 +36,9 @@ export function verdict(
   return request.onlyIfCached ? 'stale' : 'revalidate';
 }
 
+/** How long past its lifetime a response is rather had than a failure, where nobody says `stale-if-error`. */
+const ACCEPTABLE = 24 * 60 * 60 * 1000;
+
 /**
  * May it be served since the upstream failed: by `stale-if-error` of response, route or request (RFC 5861, 4), or where
  * the route would rather have it than a failure (`acceptsStale`) and the origin does not forbid it (RFC 9111, 4.2.4)?
@@ -47,9 +50,9 @@ export function mayServeOnError(
   acceptsStale: boolean,
 ): boolean {
   if (stored.mustValidate) return false;
-  if (acceptsStale && !stored.forbidsStale) return true;
   const staleness = -remainingLifetime(stored, now);
-  if (staleness <= stored.staleIfError && stored.staleIfError > 0) return true;
+  if (stored.staleIfError > 0 && staleness <= stored.staleIfError) return true;
+  if (acceptsStale && !stored.forbidsStale && stored.staleIfError === 0 && staleness <= ACCEPTABLE) return true;
   if (request === null || request.staleIfError < 0 || stored.forbidsStale) return false;
   return staleness <= request.staleIfError * 1000;
 }
@@ -68,4 +71,9 @@ export function ageSeconds(stored: StoredPolicy, now: number): number {
 /** For how many milliseconds it is fresh still; zero or less: since when it is not. */
 export function remainingLifetime(stored: StoredPolicy, now: number): number {
   return stored.lifetime - currentAge(stored, now);
+}
+
+/** `ttl` of Cache-Status (RFC 9211, 2.5): with Age it makes the lifetime. */
+export function ttlSeconds(stored: StoredPolicy, now: number): number {
+  return Math.ceil(remainingLifetime(stored, now) / 1000);
 }

@@ -41,9 +41,9 @@ export interface CacheRules {
   readonly name: string;
   /** Targeted fields that apply here, the most specific first (RFC 9213, 2.2): `CDN-Cache-Control`; `Surrogate-Control` too. */
   readonly targets: readonly FieldName[];
-  /** Lifetime where the origin says nothing; -1: none. */
+  /** Lifetime where the origin says nothing of a success; -1: none. */
   readonly ttl: number;
-  /** The same by status, before `ttl`, errors included: negative caching. 0: responses of that status are not stored. */
+  /** The same by status, before `ttl`, errors included: negative caching. 0: that status is never stored. */
   readonly ttlByStatus: ReadonlyMap<number, number> | null;
   /** The lifetimes above hold whatever the origin says, `no-store`, `private` and `no-cache` included. */
   readonly override: boolean;

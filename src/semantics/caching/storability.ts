@@ -1,5 +1,5 @@
-import { fieldName, type HeaderBlock } from '../../base/headers.ts';
-import { parseDeltaSeconds } from './delta-seconds.ts';
+import { type FieldName, fieldName, type HeaderBlock } from '../../base/headers.ts';
+import { MOST_SECONDS, parseDeltaSeconds } from './delta-seconds.ts';
 import type { ResponseDirectives } from './directives.ts';
 import { isEntityTag } from './entity-tag.ts';
 import { parseHttpDate } from './http-date.ts';
@@ -44,19 +44,15 @@ export function judge(request: AskedRequest, response: ReceivedResponse, rules: 
   if (request.method !== 'GET') return 'method';
   // RFC 9111, 3.3: parts are not put together here.
   if (status === 206 || status === 304) return 'partial';
-  if (status < 200 || answersTheRequestAlone.has(status)) return 'status';
+  const ruled = rules.ttlByStatus?.get(status);
+  if (status < 200 || ruled === 0 || (ruled === undefined && answersOneRequest.has(status))) return 'status';
   // RFC 9111, 5.2.1.5
   if (request.directives?.noStore) return 'request-no-store';
 
   const directives = responseDirectives(headers, rules.targets, rules.name);
-  const isUnderstood = understoodStatuses.has(status);
-  if (!rules.override) {
-    // RFC 9111, 5.2.2.3: with `must-understand`, `no-store` is for those who do not.
-    if (directives.mustUnderstand && !isUnderstood) return 'must-understand';
-    if (directives.noStore && !directives.mustUnderstand) return 'no-store';
-    // RFC 9111, 5.2.2.7
-    if (directives.isPrivate) return 'private';
-  }
+  const isOverridden = rules.override && ruledLifetime(status, rules) >= 0;
+  const refusal = isOverridden ? null : refusalOf(status, directives);
+  if (refusal !== null) return refusal;
   if (request.isAuthorized && !isForEverybody(directives, rules)) return 'authorization';
   if (rules.setCookie === 'refuse' && headers.has(setCookie) && !directives.withheldFields.includes(setCookie.lower)) {
     return 'set-cookie';
@@ -65,28 +61,37 @@ export function judge(request: AskedRequest, response: ReceivedResponse, rules: 
   const vary = varyNames(headers, rules.vary);
   if (vary === '*') return 'vary';
 
-  const stored = policyOf(response, directives, rules);
+  const stored = policyOf(response, directives, rules, isOverridden, vary);
   if (stored === null) return 'no-lifetime';
-  stored.vary = vary;
   return isOfUse(stored) ? stored : 'useless';
 }
 
-/** Responses that depend on more than target and selecting fields: on conditions, ranges, the connection, the size of a head. */
-const answersTheRequestAlone: ReadonlySet<number> = new Set([
+/** They depend on more than target and selecting fields: on conditions, ranges, the size of a head, who asks and how often. */
+const answersOneRequest: ReadonlySet<number> = new Set([
   401, 407, 408, 411, 412, 413, 415, 416, 417, 421, 422, 425, 426, 428, 429, 431, 511,
 ]);
 
 /** Final statuses whose meaning for caches is known here (RFC 9110, 15, and the IANA registry). */
-const understoodStatuses: ReadonlySet<number> = new Set([
-  200, 201, 202, 203, 204, 205, 300, 301, 302, 303, 307, 308, 400, 402, 403, 404, 405, 406, 409, 410, 414, 451, 500, 501,
-  502, 503, 504, 505,
+const understood: ReadonlySet<number> = new Set([
+  200, 201, 202, 203, 204, 205, 300, 301, 302, 303, 307, 308, 400, 402, 403, 404, 405, 406, 409, 410, 414, 451, 500,
+  501, 502, 503, 504, 505,
 ]);
 
 /** RFC 9110, 15.1, without 206: a lifetime may be guessed. */
 const heuristicallyCacheable: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]);
 
-/** Where the origin is silent, the route's `ttl` is for these. Errors need a lifetime of their own: negative caching. */
+/** The route's `ttl` is for these of them. Errors need a lifetime of their own: negative caching. */
 const successful: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308]);
+
+/** What the origin says against it. */
+function refusalOf(status: number, directives: ResponseDirectives): Refusal | null {
+  // RFC 9111, 5.2.2.3: `no-store` beside `must-understand` is for caches that do not.
+  if (directives.mustUnderstand && !understood.has(status)) return 'must-understand';
+  // RFC 9111, 5.2.2.5
+  if (directives.noStore && !directives.mustUnderstand) return 'no-store';
+  // RFC 9111, 5.2.2.7
+  return directives.isPrivate ? 'private' : null;
+}
 
 function isForEverybody(directives: ResponseDirectives, rules: CacheRules): boolean {
   if (rules.authorized !== 'origin') return rules.authorized === 'yes';
@@ -99,51 +104,108 @@ function policyOf(
   { status, headers, requestTime, responseTime }: ReceivedResponse,
   directives: ResponseDirectives,
   rules: CacheRules,
+  isOverridden: boolean,
+  vary: string,
 ): StoredPolicy | null {
-  const said = rules.override ? -1 : explicitLifetime(headers, directives, responseTime);
-  let lifetime = said;
-  let isHeuristic = false;
-  if (lifetime < 0) lifetime = ruledLifetime(status, rules);
-  // RFC 9111, 4.2.2. `public` lets other statuses be guessed about too (3).
-  const modified = timeOf(headers, lastModified.lower, responseTime);
-  const made = madeAt(headers, responseTime);
-  if (lifetime < 0 && rules.heuristicShare > 0 && (heuristicallyCacheable.has(status) || directives.isPublic)) {
-    if (modified >= 0 && modified < made) {
-      lifetime = Math.min((made - modified) * rules.heuristicShare, rules.heuristicMost);
-      isHeuristic = true;
-    }
-  }
-  const mustValidate = directives.noCache && !rules.override;
-  const entityTag = headers.get(etag) ?? '';
-  const hasTag = isEntityTag(entityTag);
-  // Without a lifetime it may be kept to be validated at each use, if its status says what it is.
-  if (lifetime < 0) {
-    if (!(heuristicallyCacheable.has(status) || directives.isPublic) || !(hasTag || modified >= 0)) return null;
-    lifetime = 0;
-  }
+  const made = timeOf(headers, date, responseTime);
+  // RFC 9110, 6.6.1: without a Date, when it was received.
+  const madeAt = made < 0 ? responseTime : made;
+  const modified = timeOf(headers, lastModified, responseTime);
 
-  // RFC 9111, 4.2.4 and 5.2.2.10: `s-maxage` forbids it like `proxy-revalidate`.
-  const forbidsStale =
-    !rules.override && (directives.mustRevalidate || directives.proxyRevalidate || directives.sharedMaxAge >= 0);
-  const forbidsWindows = !rules.override && (directives.mustRevalidate || directives.proxyRevalidate || mustValidate);
+  let lifetime = isOverridden ? -1 : explicitLifetime(headers, directives, madeAt, responseTime);
+  if (lifetime < 0) lifetime = ruledLifetime(status, rules);
+  let isHeuristic = false;
+  if (lifetime < 0 && mayGuess(status, directives) && modified >= 0 && modified < madeAt && rules.heuristicShare > 0) {
+    lifetime = Math.min(Math.floor((madeAt - modified) * rules.heuristicShare), rules.heuristicMost);
+    isHeuristic = true;
+  }
+  if (lifetime < 0) return null;
+
+  const mustValidate = directives.noCache && !isOverridden;
+  const mustRevalidate = (directives.mustRevalidate || directives.proxyRevalidate) && !isOverridden;
+  // RFC 9111, 4.2.4 and 5.2.2.10: `s-maxage` forbids it too, but for what its origin grants beside it.
+  const forbidsStale = mustRevalidate || (directives.sharedMaxAge >= 0 && !isOverridden);
+  const grantsNone = mustRevalidate || mustValidate;
+  const tag = headers.get(etag) ?? '';
   return {
     status,
     responseTime,
-    initialAge: initialAge(headers, made, requestTime, responseTime),
+    initialAge: initialAge(headers, madeAt, requestTime, responseTime),
     lifetime,
     isHeuristic,
-    staleWhileRevalidate: forbidsWindows
+    staleWhileRevalidate: grantsNone
       ? 0
-      : windowOf(directives.staleWhileRevalidate, rules.staleWhileRevalidate, forbidsStale, rules.override),
-    staleIfError: forbidsWindows
-      ? 0
-      : windowOf(directives.staleIfError, rules.staleIfError, forbidsStale, rules.override),
+      : windowOf(directives.staleWhileRevalidate, rules.staleWhileRevalidate, forbidsStale, isOverridden),
+    staleIfError: grantsNone ? 0 : windowOf(directives.staleIfError, rules.staleIfError, forbidsStale, isOverridden),
     mustValidate,
     forbidsStale,
-    etag: hasTag ? entityTag : '',
-    lastModified: modified >= 0 ? (headers.get(lastModified) as string) : '',
+    etag: isEntityTag(tag) ? tag : '',
+    lastModified: modified < 0 ? '' : (headers.get(lastModified) as string),
     lastModifiedTime: modified,
-    date: made,
-    vary: '',
+    date: madeAt,
+    vary,
   };
+}
+
+/** RFC 9111, 4.2.1; -1: the origin says nothing. */
+function explicitLifetime(
+  headers: HeaderBlock,
+  directives: ResponseDirectives,
+  madeAt: number,
+  responseTime: number,
+): number {
+  if (directives.sharedMaxAge >= 0) return directives.sharedMaxAge * SECOND;
+  if (directives.maxAge >= 0) return directives.maxAge * SECOND;
+  // RFC 9213, 2.2
+  if (!directives.isTargeted) {
+    const text = headers.get(expires);
+    if (text !== undefined) {
+      const end = parseHttpDate(text, responseTime);
+      // RFC 9111, 5.3: what is no date, `0` above all, means the past.
+      return Number.isNaN(end) ? 0 : Math.max(0, end - madeAt);
+    }
+  }
+  return directives.noCache ? 0 : -1;
+}
+
+/** What the route says where the origin is silent, or is overridden; -1: nothing. */
+function ruledLifetime(status: number, rules: CacheRules): number {
+  return rules.ttlByStatus?.get(status) ?? (successful.has(status) ? rules.ttl : -1);
+}
+
+/** RFC 9111, 3 and 4.2.2: `public` lets a lifetime be guessed whatever the status. */
+function mayGuess(status: number, directives: ResponseDirectives): boolean {
+  return heuristicallyCacheable.has(status) || directives.isPublic;
+}
+
+/** `corrected_initial_age` (RFC 9111, 4.2.3). */
+function initialAge(headers: HeaderBlock, madeAt: number, requestTime: number, responseTime: number): number {
+  // Date has whole seconds: what it cuts off is no age.
+  const apparent = Math.max(0, Math.floor(responseTime / SECOND) * SECOND - madeAt);
+  const text = headers.getAll(age);
+  if (text === undefined) return Math.max(apparent, responseTime - requestTime);
+  // How old one with an Age that is no single number is nobody knows: it is old (RFC 9111, 4.2.1). Section 5.1 would have
+  // the first of several taken, and others ignored; caches on its way that disagree are a reason to ask.
+  const seconds = parseDeltaSeconds(text);
+  return Math.max(apparent, (seconds < 0 ? MOST_SECONDS : seconds) * SECOND + responseTime - requestTime);
+}
+
+function windowOf(said: number, ruled: number, forbidsStale: boolean, isOverridden: boolean): number {
+  if (isOverridden) return ruled;
+  if (said >= 0) return said * SECOND;
+  return forbidsStale ? 0 : ruled;
+}
+
+function isOfUse(stored: StoredPolicy): boolean {
+  if (stored.etag !== '' || stored.lastModified !== '') return true;
+  if (stored.mustValidate) return false;
+  return stored.lifetime + Math.max(stored.staleWhileRevalidate, stored.staleIfError) > stored.initialAge;
+}
+
+/** -1: there is none, or it is no date of this age of the world. */
+function timeOf(headers: HeaderBlock, name: FieldName, now: number): number {
+  const text = headers.get(name);
+  if (text === undefined) return -1;
+  const time = parseHttpDate(text, now);
+  return time >= 0 ? time : -1;
 }

@@ -1,9 +1,20 @@
-import type { HeaderBlock } from '../../base/headers.ts';
+import { fieldName, type HeaderBlock } from '../../base/headers.ts';
+import { isEntityTag, isWeakTag, matchesStrongly, matchesWeakly } from './entity-tag.ts';
+import { formatHttpDate } from './http-date.ts';
 import type { StoredPolicy } from './policy.ts';
+
+const contentLength = fieldName('content-length');
+const dateField = fieldName('date');
+const etag = fieldName('etag');
+const ifModifiedSince = fieldName('if-modified-since');
+const ifNoneMatch = fieldName('if-none-match');
+const ifRange = fieldName('if-range');
+const lastModified = fieldName('last-modified');
+const range = fieldName('range');
 
 /** Whether there is anything to validate a stored response with. */
 export function hasValidator(stored: StoredPolicy): boolean {
-  throw new Error('to be written');
+  return stored.etag !== '' || stored.lastModified !== '';
 }
 
 /**
@@ -11,17 +22,35 @@ export function hasValidator(stored: StoredPolicy): boolean {
  * conditions, which are answered from what comes out of it. Range and If-Range go too: the whole response is wanted.
  */
 export function makeConditional(request: HeaderBlock, stored: StoredPolicy): void {
-  throw new Error('to be written');
+  makeUnconditional(request);
+  if (stored.etag !== '') request.add(ifNoneMatch, stored.etag);
+  // Beside the entity tag too, for what knows nothing of those (RFC 9111, 4.3.1).
+  if (stored.lastModified !== '') request.add(ifModifiedSince, stored.lastModified);
 }
 
-/** A request for the whole response, whatever the client has: for a miss that is to be stored. */
+/**
+ * A request for the whole response whatever the client has, for a miss that is to be stored. If-Match and
+ * If-Unmodified-Since stay: only the origin can answer them.
+ */
 export function makeUnconditional(request: HeaderBlock): void {
-  throw new Error('to be written');
+  request.remove(ifNoneMatch);
+  request.remove(ifModifiedSince);
+  request.remove(range);
+  request.remove(ifRange);
 }
 
-/** Whether a 304 is about this stored response (RFC 9111, 4.3.4). False: the response has to be asked for again. */
+/**
+ * Whether a 304 to a request of `makeConditional` is about this stored response (RFC 9111, 4.3.4). False: the origin
+ * speaks of another one, which has to be asked for without conditions.
+ */
 export function isFreshenedBy(stored: StoredPolicy, notModified: HeaderBlock): boolean {
-  throw new Error('to be written');
+  const tag = notModified.get(etag);
+  if (tag !== undefined && isEntityTag(tag)) {
+    // A strong one selects by itself. A weak one, as of servers that compress on their way, is good enough for one response.
+    return isWeakTag(tag) ? matchesWeakly(tag, stored.etag) : matchesStrongly(tag, stored.etag);
+  }
+  const modified = notModified.get(lastModified);
+  return modified === undefined || stored.lastModified === '' || modified === stored.lastModified;
 }
 
 /**
@@ -34,10 +63,49 @@ export function headSays(
   head: HeaderBlock,
   storedLength: number,
 ): 'freshens' | 'invalidates' | 'nothing' {
-  throw new Error('to be written');
+  if (status !== 200 || stored.status !== 200) return 'nothing';
+  const tag = head.get(etag);
+  const modified = head.get(lastModified);
+  const length = head.get(contentLength);
+  const isSame =
+    (tag === undefined || tag === stored.etag) &&
+    (modified === undefined || modified === stored.lastModified) &&
+    (length === undefined || length === String(storedLength));
+  return isSame ? 'freshens' : 'invalidates';
 }
 
-/** Fields of a stored response after a 304 or HEAD: the new ones take their place (RFC 9111, 3.2). */
-export function mergedFields(stored: HeaderBlock, received: HeaderBlock): HeaderBlock {
-  throw new Error('to be written');
+/**
+ * Not updated (RFC 9111, 3.2): what describes the stored bytes, of which none came now. An entity tag that selected the
+ * response is the same, or a weaker one.
+ */
+const keptFields: ReadonlySet<string> = new Set([
+  'content-length',
+  'content-encoding',
+  'content-range',
+  'content-md5',
+  'content-digest',
+  'transfer-encoding',
+  'trailer',
+]);
+
+/**
+ * Fields of a stored response after a 304 or HEAD that freshens it: the new ones take their place (RFC 9111, 3.2).
+ * `responseTime`: when it came, for one without a Date.
+ */
+export function mergedFields(stored: HeaderBlock, received: HeaderBlock, responseTime: number): HeaderBlock {
+  const merged = stored.clone();
+  const replaced = new Set<string>();
+  received.forEach((name, value) => {
+    if (keptFields.has(name)) return;
+    const field = fieldName(name);
+    if (name === etag.lower && stored.has(etag)) return;
+    // Several lines of a name come as several.
+    if (!replaced.has(name)) {
+      replaced.add(name);
+      merged.remove(field);
+    }
+    merged.add(field, value);
+  });
+  if (!received.has(dateField)) merged.set(dateField, formatHttpDate(responseTime));
+  return merged;
 }

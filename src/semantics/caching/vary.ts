@@ -1,4 +1,8 @@
-import type { FieldName, HeaderBlock } from '../../base/headers.ts';
+import { type FieldName, fieldName, type HeaderBlock } from '../../base/headers.ts';
+import { fieldNames } from './directive-list.ts';
+import { normalPreferences, reducedCodings, reducedLanguages } from './preferences.ts';
+
+const varyField = fieldName('vary');
 
 /** How selecting fields are told apart; made once, at load. */
 export interface VaryRules {
@@ -12,18 +16,59 @@ export interface VaryRules {
 
 /** Names in lower case, sorted, without doubles, joined by `,`; `*`: no other request matches (RFC 9111, 4.1). */
 export function varyNames(response: HeaderBlock, rules: VaryRules): string {
-  throw new Error('to be written');
+  const text = response.getAll(varyField);
+  if (text === undefined) return '';
+  const names = new Set<string>();
+  for (const name of fieldNames(text)) {
+    if (name === '*') return '*';
+    if (!rules.ignored?.has(name)) names.add(name);
+  }
+  return names.size < 2 ? [...names].join() : [...names].sort().join();
 }
 
 /** The names of `StoredPolicy.vary`, prepared. */
 export function selectingFields(vary: string): readonly FieldName[] {
-  throw new Error('to be written');
+  return vary === '' ? [] : vary.split(',').map(fieldName);
 }
 
 /**
- * What tells this request from others for a response that varies by these fields: the same text means that the stored
- * response matches (RFC 9111, 4.1). Nothing else in a key can look like it: values are escaped.
+ * What tells this request from others for a response that varies by these fields: with the same text the stored response
+ * matches (RFC 9111, 4.1). One line a field, of what no value can hold a line feed.
  */
 export function variantText(fields: readonly FieldName[], request: HeaderBlock, rules: VaryRules): string {
-  throw new Error('to be written');
+  let text = '';
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i] as FieldName;
+    const value = request.getAll(field);
+    // Absent is not the same as empty.
+    text += value === undefined ? `${field.lower}\n` : `${field.lower}:${normalValue(field.lower, value, rules)}\n`;
+  }
+  return text;
+}
+
+/** The same text for values that mean the same, as far as that is known of the field. */
+function normalValue(name: string, value: string, rules: VaryRules): string {
+  switch (name) {
+    case 'accept-encoding':
+      return rules.codings === null ? normalPreferences(value, true) : reducedCodings(value, rules.codings);
+    case 'accept-language':
+      return rules.languages === null ? normalPreferences(value, true) : reducedLanguages(value, rules.languages);
+    case 'accept-charset':
+      return normalPreferences(value, true);
+    case 'accept':
+      return normalPreferences(value, false);
+    // White space is part of these.
+    case 'cookie':
+    case 'authorization':
+      return value;
+    default:
+      return value.includes(',') ? withoutListSpace(value) : value;
+  }
+}
+
+/** RFC 9110, 5.6.1: white space around the commas of a list means nothing. In quoted strings it does. */
+function withoutListSpace(value: string): string {
+  return value.includes('"')
+    ? value.replace(/("(?:[^"\\]|\\.)*")|[ \t]*,[ \t]*/g, (_, quoted: string | undefined) => quoted ?? ',')
+    : value.replace(/[ \t]*,[ \t]*/g, ',');
 }
