@@ -14,6 +14,8 @@ export interface Tokens {
 }
 
 const LIFETIME_SECONDS = 3600;
+/** The limit of each user where there is one: it is counted with every request, and nobody reaches it. */
+export const REQUESTS_A_MINUTE = 1_000_000;
 
 /** RS256 with 2048 bits, of `count` different subjects. */
 export function makeTokens(directory: string, count: number): Tokens {

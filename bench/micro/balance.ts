@@ -28,7 +28,7 @@ function endpointAt(index: number): Endpoint {
   return { url, tls: false, host, address: null, port: 8080, path: null, basePath: '', weight: 1, priority: 0 };
 }
 
-function poolOf(count: number, balance: BalanceOptions | null, ejects: boolean): UpstreamOptions {
+export function poolOf(count: number, balance: BalanceOptions | null, ejects: boolean): UpstreamOptions {
   const settings = { name: 'orders', owner: null, endpoints: Array.from({ length: count }, (_, i) => endpointAt(i)) };
   const options = { ...settings, maxConnections: 1_024, balance, ejection: ejects ? ejection : null, affinity: null };
   return options as unknown as UpstreamOptions;

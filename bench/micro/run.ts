@@ -1,10 +1,12 @@
 import { access } from './access.ts';
 import { balancing } from './balance.ts';
+import { cache } from './cache.ts';
 import { kept, type Micro, measure } from './harness.ts';
 import { headers } from './headers.ts';
 import { jwts } from './jwt.ts';
 import { limits } from './limits.ts';
 import { parse } from './parse.ts';
+import { resilience } from './resilience.ts';
 import { routes } from './routes.ts';
 
 /** A program of its own, to be pinned: measures the named group and prints its results as JSON. */
@@ -16,7 +18,9 @@ const GROUPS: ReadonlyMap<string, readonly Micro[]> = new Map([
   ['access', access],
   ['jwt', jwts],
   ['limits', limits],
+  ['cache', cache],
   ['balance', balancing],
+  ['resilience', resilience],
 ]);
 
 const group = GROUPS.get(process.argv[2] ?? '');

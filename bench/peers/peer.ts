@@ -7,13 +7,14 @@ import { cpuSeconds, residentBytes } from '../harness/machine.ts';
 import { lastLines, type Started } from '../harness/process.ts';
 
 /** The A/A row is a second nginx with the same configuration: what it differs by is the noise of the run. */
-export type PeerName = 'sluice' | 'nginx' | 'nginx-again' | 'haproxy' | 'http-proxy';
+export type PeerName = 'sluice' | 'nginx' | 'nginx-again' | 'haproxy' | 'varnish' | 'http-proxy';
 
 export const PEER_LABEL: Readonly<Record<PeerName, string>> = {
   sluice: 'Sluice',
   nginx: 'nginx',
   'nginx-again': 'nginx (A/A)',
   haproxy: 'HAProxy',
+  varnish: 'Varnish',
   'http-proxy': '@fastify/http-proxy',
 };
 
@@ -155,4 +156,28 @@ export async function untilReady(
   const output = lastLines(started.stderr || started.stdout) || `no output; last answer: ${last}`;
   await started.stop();
   throw new Error(`${started.label} did not start: ${output}`);
+}
+
+/** A service's answer that is another one each time, of so many bytes: who gives the same twice has kept it. */
+export function cachedPath(bytes: CachedSize): string {
+  return `/cached/${bytes}`;
+}
+
+export const CACHED_SIZES = [1_024, 10_240] as const;
+export type CachedSize = (typeof CACHED_SIZES)[number];
+
+/** Stops a gateway that does not answer from its cache, since its figures would be about something else. */
+export async function untilCached(running: RunningPeer): Promise<RunningPeer> {
+  try {
+    for (const bytes of CACHED_SIZES) {
+      const path = cachedPath(bytes);
+      const [first, second] = [await ask(running.origin, path), await ask(running.origin, path)];
+      if (first.status !== 200 || first.body.length !== bytes) throw new Error(`${path}: status ${first.status}`);
+      if (first.body !== second.body) throw new Error(`${path} does not come from the cache`);
+    }
+    return running;
+  } catch (error) {
+    await running.stop();
+    throw error;
+  }
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { freePort, NODE, PROJECT, Started } from '../harness/process.ts';
-import type { Tokens } from '../harness/tokens.ts';
+import { REQUESTS_A_MINUTE, type Tokens } from '../harness/tokens.ts';
 import {
   GENERATION_PATH,
   makeDirectory,
@@ -9,6 +9,7 @@ import {
   RunningPeer,
   routePath,
   type Scene,
+  untilCached,
   untilReady,
   writeTemplate,
 } from './peer.ts';
@@ -99,14 +100,24 @@ async function startWith(
   return running;
 }
 
-/** With tokens, an identity header and the access log on standard output. */
-export function sluiceWithTokens({ publicKey, issuer, audience, first }: Tokens): Peer {
+/** With tokens, an identity header, the access log on standard output, and perhaps a limit for each user. */
+export function sluiceWithTokens({ publicKey, issuer, audience, first }: Tokens, isLimited: boolean): Peer {
   const routes = '\n  /*: { to: service, auth: caller, request: { headers: { set: { x-user-id: "{identity.id}" } } } }';
   const auth = `auth: { caller: { jwt: { issuer: "${issuer}", audience: ${audience}, publicKey: "\${file:${publicKey}}" } } }`;
-  const more = `${auth}\ndefaults: { accessLog: true }`;
+  const limits = isLimited ? `, limits: { user: ${REQUESTS_A_MINUTE}/min by identity }` : '';
+  const more = `${auth}\ndefaults: { accessLog: true${limits} }`;
   const ready = { path: '/', headers: { authorization: `Bearer ${first}` } };
   return { name: 'sluice', start: (scene) => startWith(scene, 'sluice-jwt', { routes, more }, ready) };
 }
+
+/** With a cache on the paths that are there to be kept. */
+export const sluiceCache: Peer = {
+  name: 'sluice',
+  start: async (scene) => {
+    const routes = '\n  /cached/*: { to: service, cache: { ttl: 1h } }\n  /*: service';
+    return await untilCached(await startWith(scene, 'sluice-cache', { routes, more: '' }, { path: '/' }));
+  },
+};
 
 /** With so many places at the service (null: as many as the latency allows), and priorities by a field of the request. */
 export function sluiceWithPlaces(places: number | null): Peer {

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LOAD_CORE } from '../harness/machine.ts';
 import { freePort, Started } from '../harness/process.ts';
-import { untilReady, writeTemplate } from './peer.ts';
+import { CACHED_SIZES, cachedPath, untilReady, writeTemplate } from './peer.ts';
 
 const BIG_FILES = { '/files/100KiB': 100 * 1024, '/files/1MiB': 1024 * 1024 } as const;
 
@@ -27,8 +27,24 @@ export async function startUpstream(directory: string): Promise<{ port: number; 
     directory,
     port,
     json: SMALL_ANSWER,
+    cached: cachedAnswers(),
   });
   const started = new Started('upstream', LOAD_CORE, 'nginx', ['-p', directory, '-c', config, '-e', 'stderr']);
   await untilReady(started, `http://127.0.0.1:${port}`, '/');
   return { port, stop: () => started.stop() };
+}
+
+/** Hexadecimal digits of `$request_id`. */
+const UNIQUE_BYTES = 32;
+/** nginx takes no longer words in its configuration. */
+const WORD_BYTES = 1_024;
+
+function cachedAnswers(): string {
+  const locations = CACHED_SIZES.map((bytes) => {
+    const words = Math.floor((bytes - UNIQUE_BYTES) / WORD_BYTES);
+    const rest = 'y'.repeat((bytes - UNIQUE_BYTES) % WORD_BYTES);
+    const word = `set $word ${'x'.repeat(WORD_BYTES)};`;
+    return `location = ${cachedPath(bytes)} { ${word} return 200 "${rest}$request_id${'$word'.repeat(words)}"; }`;
+  });
+  return locations.join('\n    ');
 }

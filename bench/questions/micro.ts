@@ -8,7 +8,17 @@ const PROGRAM = fileURLToPath(new URL('../micro/run.ts', import.meta.url));
 const BOUND_MS = 60_000;
 
 /** Each in a process of its own: what the optimiser learns from one must not change another. */
-export const MICRO_GROUPS: readonly string[] = ['parse', 'routes', 'headers', 'jwt', 'access', 'limits'];
+export const MICRO_GROUPS: readonly string[] = [
+  'parse',
+  'routes',
+  'headers',
+  'jwt',
+  'access',
+  'limits',
+  'balance',
+  'resilience',
+  'cache',
+];
 
 const BARS: ReadonlyMap<string, Bar> = new Map([
   ['look-up among 10,000 routes', { of: 'itself', must: 300, aim: 150 }],
@@ -16,6 +26,11 @@ const BARS: ReadonlyMap<string, Bar> = new Map([
   ['JWT seen for the first time, RS256', { of: 'itself', must: 60_000, aim: null }],
   ['limit by address, 10,000 clients in turns', { of: 'itself', must: 1_000, aim: 500 }],
   ['limit by identity with `RateLimit`, 100 in turns', { of: 'itself', must: 1_000, aim: 500 }],
+  ['stored response of 1 KB found, 100 in turns', { of: 'itself', must: 1_000, aim: 500 }],
+  ['response of 1 KB stored, 100,000 in turns', { of: 'itself', must: 5_000, aim: null }],
+  ['least-request, 3 endpoints', { of: 'itself', must: 500, aim: 300 }],
+  ['ewma, 3 endpoints', { of: 'itself', must: 500, aim: 300 }],
+  ['with `retry`, `breaker` and least-request', { of: 'itself', must: 1_500, aim: 800 }],
 ]);
 
 function figureOf({ measure, median }: MicroResult): Figure {

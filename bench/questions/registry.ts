@@ -1,5 +1,8 @@
+import { cache } from './cache.ts';
+import { hitRatio } from './hit-ratio.ts';
 import { jwt } from './jwt.ts';
 import { latency } from './latency.ts';
+import { limits } from './limits.ts';
 import { memory } from './memory.ts';
 import { micro } from './micro.ts';
 import { overload } from './overload.ts';
@@ -16,6 +19,9 @@ export const QUESTIONS: readonly Question[] = [
   plain,
   tls,
   jwt,
+  limits,
+  cache,
+  hitRatio,
   responses,
   uploads,
   routes,

@@ -57,7 +57,9 @@ export function negotiate(accepted: Acceptance, offered: readonly ContentCoding[
     best = accepted[each];
   }
   if (coding === null || accepted.identity > best) return noCoding;
-  const takesGzip = coding === 'gzip' || (accepted.gzip > 0 && offered.includes('gzip'));
+  // Only behind the one that is wanted, so that the same comes of it to whom weights mean nothing.
+  const isBehind = offered.indexOf('gzip') > offered.indexOf(coding);
+  const takesGzip = coding === 'gzip' || (accepted.gzip > 0 && isBehind);
   const takesIdentity = accepted.identity > 0;
   const text = `${coding}${takesGzip && coding !== 'gzip' ? ', gzip;q=0.5' : ''}${takesIdentity ? '' : ', identity;q=0'}`;
   return { text, coding, takesGzip, takesIdentity };
