@@ -51,6 +51,7 @@ export {
   type Maybe,
   type Placement,
   type PolicyModule,
+  type Reference,
 } from './plan/policy.ts';
 export { Reply } from './plan/reply.ts';
 export { refuseOrReport } from './plan/report.ts';

@@ -14,7 +14,7 @@ import { importPolicy } from './compile/user-policies.ts';
 import { LogSinks } from './observability/log-sink.ts';
 import { noResponses } from './plan/no-responses.ts';
 import type { Plan } from './plan/plan.ts';
-import { noSharedResponses } from './plan/shared-responses.ts';
+import { PURGES_FEED } from './plan/shared-responses.ts';
 import type { Upstream, UpstreamOptions } from './plan/upstream.ts';
 import { registry } from './policies/registry.ts';
 import { Gates } from './runtime/gate.ts';
@@ -35,6 +35,7 @@ import { RetryBudgets } from './shared-memory/retry-budget.ts';
 import { SharedLimitCounts, SharedLimiter } from './shared-memory/shared-limiter.ts';
 import { SharedUsage } from './shared-memory/shared-usage.ts';
 import { openSharedLimiter } from './stores/open-limiter.ts';
+import { openSharedResponses } from './stores/open-responses.ts';
 import type { FromWorker, PlanParcel, Refusal, ToWorker, WorkerBoot } from './supervisor/messages.ts';
 
 /** Composition root of a worker thread: a server, the plans that the supervisor sends, and an orderly end. */
@@ -111,6 +112,13 @@ const limiter = openSharedLimiter(boot.stores, new SharedLimiter(boot.limits, bo
   problem: log,
 });
 
+const sharedResponses = openSharedResponses(boot.stores, {
+  purges: feeds.find(PURGES_FEED.owner, PURGES_FEED.name),
+  purgeCount: boot.purgeCount,
+  announce: (purge) => say({ kind: 'purged', purge }),
+  problem: log,
+});
+
 const ports: PlanPorts = {
   registry,
   upstreams,
@@ -119,7 +127,7 @@ const ports: PlanPorts = {
   limiter,
   routeEvents: { count: (series, event) => cell.routeEvent(series, event) },
   responses: boot.responses === null ? noResponses : new SharedResponseStore(boot.responses),
-  sharedResponses: noSharedResponses,
+  sharedResponses,
   gate: (options, series) => gates.open(options, series),
   circuit: (options, changed) => circuits.open(options, changed),
   retryBudget: (options) => budgets.open(options),
@@ -224,6 +232,7 @@ async function leave(): Promise<void> {
   while (server.active > 0) await sleep(LEAVE_POLL_MS);
   server.destroy();
   limiter.close?.();
+  void sharedResponses.close?.();
   await sinks.close();
   process.exit(0);
 }

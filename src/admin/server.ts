@@ -1,17 +1,23 @@
 import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { BreakerDesk } from '../supervisor/breakers.ts';
 import type { KeyDesk } from '../supervisor/keys.ts';
 import type { ReloadOutcome } from '../supervisor/reloader.ts';
+import type { ResponseDesk } from '../supervisor/responses.ts';
 import type { RevocationDesk } from '../supervisor/revocations.ts';
 import type { AdminSettings } from '../supervisor/settings.ts';
 import type { Status } from '../supervisor/status.ts';
+import type { UpstreamDesk } from '../supervisor/upstreams/upstream-desk.ts';
 import type { UsageDesk } from '../supervisor/usage.ts';
+import { addBreakerRoutes } from './breakers.ts';
 import { acceptsHost } from './host-check.ts';
 import { addKeyRoutes } from './keys.ts';
 import { refuse, starting } from './refusal.ts';
+import { addResponseRoutes } from './responses.ts';
 import { addRevocationRoutes } from './revocations.ts';
 import { carriesToken } from './token.ts';
+import { addUpstreamRoutes } from './upstreams.ts';
 import { addUsageRoutes } from './usage.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -30,6 +36,9 @@ export interface Controls {
   keys(): KeyDesk | null;
   revocations(): RevocationDesk | null;
   usage(): UsageDesk | null;
+  responses(): ResponseDesk | null;
+  upstreams(): UpstreamDesk | null;
+  breakers(): BreakerDesk | null;
   /** Null: there is no place to keep a token, so nothing that needs one is on offer. */
   token(): string | null;
   /** Names, beside addresses and this machine's own, by which the API may be called. */
@@ -104,6 +113,9 @@ export function buildAdmin(controls: Controls): FastifyInstance {
   addKeyRoutes(app, guarded, () => controls.keys());
   addRevocationRoutes(app, guarded, () => controls.revocations());
   addUsageRoutes(app, guarded, () => controls.usage());
+  addResponseRoutes(app, guarded, () => controls.responses());
+  addUpstreamRoutes(app, guarded, () => controls.upstreams());
+  addBreakerRoutes(app, guarded, () => controls.breakers());
   return app;
 }
 

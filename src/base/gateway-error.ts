@@ -113,6 +113,7 @@ export const errors = Object.freeze({
     'yes',
     'The service cannot be reached in time',
   ),
+  notCached: define('not_cached', 504, 'client', 'no', 'No stored response answers this request'),
   handlerTimeout: define('handler_timeout', 504, 'gateway', 'no', 'The answer was not ready in time'),
   upstreamTimeout: define('upstream_timeout', 504, 'upstream', 'no', 'The service did not answer in time'),
 });

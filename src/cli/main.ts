@@ -18,7 +18,13 @@ const commands: Readonly<Record<string, { summary: string; load(): Promise<Comma
   keys: { summary: 'make, list, rotate, revoke and import API keys', load: () => import('./keys.ts') },
   revoke: { summary: 'withdraw tokens, subjects, keys and consumers', load: () => import('./revoke.ts') },
   usage: { summary: 'what callers used of their quotas; reset it, add to it', load: () => import('./usage.ts') },
+  cache: { summary: 'stored responses: list, show, count and purge them', load: () => import('./cache.ts') },
   plans: { summary: 'what callers may use, and who is on which plan', load: () => import('./plans.ts') },
+  upstreams: {
+    summary: 'endpoints with their health and load; take one out, put it back',
+    load: () => import('./upstreams.ts'),
+  },
+  breaker: { summary: 'circuit breakers: list them, force them open or closed', load: () => import('./breaker.ts') },
   'hash-password': { summary: 'hash a password for `auth: basic`', load: () => import('./hash-password.ts') },
   schema: { summary: 'print the JSON Schema of the configuration, for editors', load: () => import('./schema.ts') },
   init: { summary: 'write a small configuration to start from', load: () => import('./init.ts') },

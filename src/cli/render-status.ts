@@ -1,5 +1,7 @@
 import type { RecordsState } from '../plan/records.ts';
 import type { Status } from '../supervisor/status.ts';
+import { renderBreakers } from './render-breakers.ts';
+import { renderEndpoints } from './render-endpoints.ts';
 import { renderSupervision } from './render-supervision.ts';
 import { table } from './table.ts';
 
@@ -31,6 +33,7 @@ export function renderStatus(status: Status): string {
   }
   if (status.records !== null) lines.push(describeStore(status.records));
   if (status.usage?.store) lines.push(describeUsage(status.usage.store));
+  if (status.cache && status.cache.hits + status.cache.misses > 0) lines.push(describeCache(status.cache));
   lines.push(
     '',
     table(
@@ -87,6 +90,9 @@ export function renderStatus(status: Status): string {
       ),
     );
   }
+  const endpoints = renderEndpoints(status.endpoints);
+  if (endpoints !== '') lines.push('', endpoints);
+  if (status.breakers.length > 0) lines.push('', renderBreakers(status.breakers));
   const { limits, overflowed, slots } = status.limits;
   if (limits.length > 0) {
     const rows = limits.map(({ limit, scope, ...counts }) => [
@@ -116,6 +122,13 @@ function describeStore({ kind, failure, since }: NonNullable<Status['records']>)
   if (failure === null) return `keys and revocations: ${kind}`;
   const when = new Date(since).toISOString();
   return `keys and revocations: ${kind}, out of reach since ${when}: ${failure}\n  The last known ones are in force, changes are refused.`;
+}
+
+function describeCache({ bytes, capacity, entries, shared }: NonNullable<Status['cache']>): string {
+  const memory = `${Math.round(bytes / MEBIBYTE)} of ${Math.round(capacity / MEBIBYTE)} MiB in ${entries} entries`;
+  if (shared === null || shared.failure === null) return `stored responses: ${memory}`;
+  const since = new Date(shared.since).toISOString();
+  return `stored responses: ${memory}\n  Purges do not reach other machines since ${since}: ${shared.failure}`;
 }
 
 function describeUsage({ kind, failure, since }: RecordsState): string {

@@ -4,6 +4,7 @@ import { type Controls, openAdmin } from '../admin/server.ts';
 import { METRICS_CONTENT_TYPE, renderMetrics } from '../observability/metrics.ts';
 import { registry } from '../policies/registry.ts';
 import { openRecords, openUsage } from '../stores/open.ts';
+import { openPurgeLog } from '../stores/open-responses.ts';
 import { runConfigJob } from '../supervisor/config-job.ts';
 import { ProcessLog } from '../supervisor/process-log.ts';
 import { RecentTraffic } from '../supervisor/recent.ts';
@@ -52,6 +53,9 @@ async function start(options: StartOptions): Promise<void> {
     keys: () => supervisor?.background?.keys ?? null,
     revocations: () => supervisor?.background?.revocations ?? null,
     usage: () => supervisor?.background?.usage ?? null,
+    responses: () => supervisor?.background?.responses ?? null,
+    upstreams: () => supervisor?.background?.upstreams ?? null,
+    breakers: () => supervisor?.breakers ?? null,
     token: () => supervisor?.token ?? null,
     hosts: () => supervisor?.config.settings.admin?.hosts ?? [],
   };
@@ -70,6 +74,7 @@ async function start(options: StartOptions): Promise<void> {
       registry,
       openRecords,
       openUsage,
+      openPurgeLog,
       admin: {
         open: (settings) => openAdmin(settings, controls),
         isOurs: async (settings, token) =>

@@ -67,10 +67,7 @@ describe('health of upstreams', () => {
   });
 
   test('what makes no sense', async () => {
-    assert.deepEqual(await problemsOf(health('{ interval: 1s }')), [
-      'error health-kind health',
-      'warning long-timeout health.timeout',
-    ]);
+    assert.deepEqual(await problemsOf(health('{ interval: 1s }')), ['error health-kind health']);
     assert.deepEqual(await problemsOf(health('{ path: /, tcp: true }')), ['error health-kind health']);
     assert.deepEqual(await problemsOf(health('{ tcp: true, status: 200 }')), ['error unused-setting health.status']);
     assert.deepEqual(await problemsOf(health('{ path: /, method: HEAD, body: a }')), ['error health-kind health.body']);
@@ -79,6 +76,13 @@ describe('health of upstreams', () => {
     ]);
     for (const wrong of ['status: 99', 'status: 6xx', 'status: 400-200', 'jitter: 60%', 'path2: /', 'tcp: false'])
       assert.notDeepEqual(await problemsOf(health(`{ path: /, ${wrong} }`)), [], wrong);
+  });
+
+  test('a check takes no longer than its interval, unless that is said', async () => {
+    assert.equal((await workOf(health('{ path: /, interval: 1s }'))).health?.timeout, 1_000);
+    assert.deepEqual(await problemsOf(health('{ path: /, interval: 1s, timeout: 2s }')), [
+      'warning long-timeout health.timeout',
+    ]);
   });
 
   test('a change of other settings goes on with what is under way', async () => {

@@ -10,6 +10,7 @@ import { parseTargetList, type ReadList } from './target-list.ts';
 import type { EndpointSource, HealthCheck, Question } from './upstream-work.ts';
 
 const GOOD = [[200, 299]] as const;
+const TIMEOUT_MS = 2_000;
 /** Settings that only a request has. */
 const OF_REQUESTS = ['method', 'status', 'body', 'host', 'headers'] as const;
 /** Settled by the gateway itself, because the framing of the request depends on it. */
@@ -22,7 +23,7 @@ export function healthCheck(
   path: KeyPath,
   context: CheckContext,
 ): HealthCheck | null {
-  const { interval, jitter, timeout, healthyAfter, unhealthyAfter } = value;
+  const { interval, jitter, timeout = Math.min(TIMEOUT_MS, interval), healthyAfter, unhealthyAfter } = value;
   const ask = question(value, hostHeader, path, context);
   if (timeout > interval) {
     const remedy = 'A check begins when the one before has ended, so the interval grows to it.';

@@ -1,8 +1,12 @@
 import type { KeyPath } from '../config/key-path.ts';
+import { noResponses } from '../plan/no-responses.ts';
+import { noSharedResponses } from '../plan/shared-responses.ts';
 import { neverOverloaded, openGate } from '../plan/admission.ts';
+import { closedCircuit } from '../plan/breaker.ts';
 import type { Plans } from '../plan/plans.ts';
 import type { Fact, Hooks, PolicyModule, RouteFacts } from '../plan/policy.ts';
 import { nothingHappens } from '../plan/route-events.ts';
+import { idleBudget } from '../plan/retry-budget.ts';
 import { unwrittenFacts } from './chain.ts';
 import { noCredentials } from './check-auth.ts';
 import type { CheckContext } from './check-context.ts';
@@ -42,7 +46,11 @@ export class PolicyCheck {
       handler: () => neverDispatched,
       identityFields: [],
       routeEvents: nothingHappens,
+      responses: noResponses,
+      sharedResponses: noSharedResponses,
       gate: () => openGate,
+      circuit: () => closedCircuit,
+      retryBudget: () => idleBudget,
       overload: () => neverOverloaded,
       problem: (problem) => this.#report(problem),
     });

@@ -21,6 +21,7 @@ import { Interner } from './interner.ts';
 import { isPublic } from './later.ts';
 import type { DocumentValue, GatewayValue, RouteObject, RouteValue, Settings } from './model/document.ts';
 import { matchShape, routeShape } from './model/route.ts';
+import { NO_SERVICE, type PlacedRoute } from './placement.ts';
 import type { AuthEntryDocument, PolicyUse, RouteDocument, TargetDocument } from './plan-document.ts';
 import { PolicyUses } from './policy-uses.ts';
 import { ReferenceResolver } from './references.ts';
@@ -55,6 +56,7 @@ export class RouteChecker {
   readonly #presetNames: ReadonlySet<string>;
   readonly #auth: ReadonlySet<string>;
   readonly #named: ReadonlyMap<string, readonly KeyPath[]>;
+  readonly #keepsFalse: ReadonlySet<string>;
   readonly #entries: readonly AuthEntryDocument[];
   readonly #defaults: EffectiveSettings;
   readonly #uses: PolicyUses;
@@ -83,6 +85,7 @@ export class RouteChecker {
     this.#presetNames = context.namesIn('presets');
     this.#auth = context.namesIn('auth');
     this.#named = named;
+    this.#keepsFalse = new Set(policies.filter(({ keepsFalse }) => keepsFalse).map(({ name }) => name));
     for (const [name, settings] of Object.entries(this.#presets)) this.#reviewLayer(settings, ['presets', name]);
     const defaults = document.defaults ?? {};
     this.#reviewLayer(defaults, ['defaults']);
@@ -119,7 +122,13 @@ export class RouteChecker {
         const parsed = parseRouteKey(`${methods.join(',')} ${path}`);
         if (!parsed.ok) throw new Error(`${entry}: ${parsed.message}`);
         const target: TargetDocument = { kind: 'identifier', entry, endpoint: name };
-        const place = { path: null, gateway: gatewayName, name: `auth ${entry} ${name}`, isPublic: true };
+        const place = {
+          path: null,
+          gateway: gatewayName,
+          name: `auth ${entry} ${name}`,
+          isPublic: true,
+          ...NO_SERVICE,
+        };
         const { uses, useSources } = this.#uses.of(settings, place);
         const document: RouteDocument = {
           gateway,
@@ -167,7 +176,7 @@ export class RouteChecker {
       this.#checkName(name, gatewayName, route, at, names);
       const isShort = typeof each === 'string';
       const place = { gateway, group, gatewayName, name };
-      const checked = this.#route(place, key, route, isShort, at, base, withPresets);
+      const checked = this.#route(place, key, route, isShort, isList, at, base, withPresets);
       this.routes.push({ ...checked, alternative: isList ? position : -1 });
     }
   }
@@ -190,6 +199,7 @@ export class RouteChecker {
     key: RouteKey,
     route: RouteObject,
     isShort: boolean,
+    isOneOfSeveral: boolean,
     path: KeyPath,
     base: EffectiveSettings,
     withPresets: Map<string, EffectiveSettings>,
@@ -202,12 +212,19 @@ export class RouteChecker {
     // A short route is its target: what is wrong with it stands where the route stands.
     const { target, reads } = isShort
       ? this.#shortTarget(route.to as string, path)
-      : checkTarget(route, path, key.pattern.parameters, this.#upstreams, context);
+      : checkTarget(route, path, key.pattern.parameters, settings, this.#upstreams, context);
     const missing = missingFor(settings);
     const match = route.match === undefined ? null : checkMatch(route.match, [...path, 'match'], context);
     const isOpen = isPublic(settings.get('auth')?.value);
     const held = target.kind === 'ready' ? this.#withoutPriority(settings, own, path) : settings;
-    const { uses, useSources } = this.#uses.of(held, { path, gateway: gatewayName, name, isPublic: isOpen });
+    const { uses, useSources } = this.#uses.of(held, {
+      path,
+      gateway: gatewayName,
+      name,
+      isPublic: isOpen,
+      target: placedTarget(target),
+      isConditional: isOneOfSeveral,
+    });
     const document: RouteDocument = {
       gateway,
       name,
@@ -227,10 +244,7 @@ export class RouteChecker {
   #shortTarget(to: string, path: KeyPath): { target: TargetDocument; reads: readonly Fact[] } {
     const upstream = this.#upstreams.resolve(to, path);
     if (upstream < 0) return { target: { kind: 'refused', missing: ['the target'] }, reads: [] };
-    const what = this.#upstreams.missing(upstream);
-    const target: TargetDocument =
-      what === null ? { kind: 'upstream', upstream } : { kind: 'refused', missing: [what] };
-    return { target, reads: [] };
+    return { target: { kind: 'upstream', upstream }, reads: [] };
   }
 
   #withPresets(
@@ -255,7 +269,7 @@ export class RouteChecker {
   }
 
   #unmatched(gateway: number, gatewayName: string, base: EffectiveSettings, path: KeyPath): CheckedRoute {
-    const place = { path: null, gateway: gatewayName, name: UNMATCHED, isPublic: true };
+    const place = { path: null, gateway: gatewayName, name: UNMATCHED, isPublic: true, ...NO_SERVICE };
     const { uses, useSources } = this.#uses.of(base, place);
     const document: RouteDocument = {
       gateway,
@@ -289,12 +303,19 @@ export class RouteChecker {
     warnLater(settings, path, this.#context);
     for (const module of this.#referring) {
       const options = settings[module.name];
-      if (options !== undefined && options !== false) this.#references.resolve(module, options, [[...path, module.name]]);
+      if (options !== undefined && options !== false)
+        this.#references.resolve(module, options, [[...path, module.name]]);
     }
   }
 
   #over(base: EffectiveSettings, settings: Settings, path: KeyPath): EffectiveSettings {
-    return overlaySettings(base, { settings, path }, this.#named, (loss) => reportLoss(loss, this.#context));
+    return overlaySettings(
+      base,
+      { settings, path },
+      this.#named,
+      (loss) => reportLoss(loss, this.#context),
+      this.#keepsFalse,
+    );
   }
 
   /** Whoever asks for readiness is always answered: a worker with much to do is not to be taken for a dead one. */
@@ -325,6 +346,11 @@ function settingsOf(value: Settings, others: ReadonlySet<string>): Settings {
   const settings: Record<string, unknown> = {};
   for (const key of Object.keys(value)) if (!others.has(key)) settings[key] = value[key];
   return settings;
+}
+
+function placedTarget({ kind }: TargetDocument): PlacedRoute['target'] {
+  if (kind === 'weighted') return 'upstream';
+  return kind === 'upstream' || kind === 'handler' ? kind : 'other';
 }
 
 function refusedFor(target: TargetDocument, missing: readonly Missing[]): TargetDocument {

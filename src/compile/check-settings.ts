@@ -52,11 +52,11 @@ export function reportLoss(loss: Loss, context: CheckContext): void {
 
 /** One warning for each place that says what cannot be done yet. */
 export function warnLater(settings: Readonly<Record<string, unknown>>, path: KeyPath, context: CheckContext): void {
-  for (const [setting, { effect, what }] of Object.entries(laterSettings)) {
+  for (const [setting, { what }] of Object.entries(laterSettings)) {
     const inside = setting.split('.');
     const value = valueAt(settings, inside);
-    if (isAvailable(setting, value)) continue;
-    const remedy = effect === 'refused' ? 'Routes with it answer 501.' : 'Routes work without it.';
+    if (isAvailable(value)) continue;
+    const remedy = 'Routes with it answer 501.';
     context.keyWarning('not-available-yet', `${what} is not available yet`, remedy, [...path, ...inside]);
   }
 }
@@ -71,11 +71,10 @@ export interface Missing {
 /** Why a route with these settings cannot run yet: nothing runs without the protection that it asks for. */
 export function missingFor(settings: EffectiveSettings): Missing[] {
   const missing: Missing[] = [];
-  for (const [setting, { effect, what }] of Object.entries(laterSettings)) {
-    if (effect === 'ignored') continue;
+  for (const [setting, { what }] of Object.entries(laterSettings)) {
     const [name = '', ...inside] = setting.split('.');
     const given = settings.get(name);
-    if (given === undefined || isAvailable(setting, valueAt(given.value, inside))) continue;
+    if (given === undefined || isAvailable(valueAt(given.value, inside))) continue;
     missing.push({ setting, what, path: [...(given.sources[0] ?? []), ...inside] });
   }
   return missing;

@@ -15,6 +15,7 @@ const plain: RedisSettings = {
   prefix: 'sluice',
   timeout: 50,
   onFailure: 'local',
+  cache: null,
 };
 
 async function storesOf(shared: string, files: Record<string, string> = {}): Promise<RedisSettings | null> {
@@ -30,11 +31,11 @@ async function codesOf(shared: string): Promise<string[]> {
 
 describe('stores', () => {
   it('are none unless somebody says so', async () => {
-    const nothing = { local: { buckets: 1_048_576 }, shared: null };
+    const nothing = { local: { buckets: 1_048_576, cache: 67_108_864 }, shared: null };
     assert.deepEqual((await checkText('')).stores, nothing);
     assert.deepEqual((await checkText('stores: {}\n')).stores, nothing);
-    const { stores } = await checkText('stores: { local: { buckets: 4096 } }\n');
-    assert.deepEqual(stores, { local: { buckets: 4096 }, shared: null });
+    const { stores } = await checkText('stores: { local: { buckets: 4096, cache: 512MiB } }\n');
+    assert.deepEqual(stores, { local: { buckets: 4096, cache: 536_870_912 }, shared: null });
   });
 
   it('are one server by its URL', async () => {

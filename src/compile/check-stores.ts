@@ -45,6 +45,7 @@ function checkShared(value: SharedStoreValue, context: CheckContext): RedisSetti
     prefix: value.prefix,
     timeout: value.timeout,
     onFailure: value.onFailure,
+    cache: value.cache === false ? null : value.cache,
   };
 }
 

@@ -5,9 +5,11 @@ import type { Fact } from '../plan/policy.ts';
 import { compileTemplate } from '../plan/template.ts';
 import type { CheckContext } from './check-context.ts';
 import type { UpstreamTable } from './check-upstreams.ts';
+import type { EffectiveSettings, Setting } from './inherit.ts';
 import { laterTargets } from './later.ts';
 import type { RouteObject } from './model/document.ts';
-import type { TargetDocument } from './plan-document.ts';
+import type { SplitValue } from './model/route.ts';
+import type { SplitDocument, TargetDocument } from './plan-document.ts';
 
 const KINDS = ['to', 'redirect', 'respond', 'compose', 'handler'] as const;
 
@@ -24,9 +26,16 @@ export function checkTarget(
   route: RouteObject,
   path: KeyPath,
   parameters: readonly string[],
+  settings: EffectiveSettings,
   upstreams: UpstreamTable,
   context: CheckContext,
 ): CheckedTarget {
+  const split = route.split === undefined ? undefined : settings.get('split');
+  const isSplit = typeof route.to === 'object' && Object.keys(route.to).length > 1;
+  if (split !== undefined && !isSplit) {
+    const remedy = 'Remove it, or give `to` several upstreams with weights.';
+    context.keyWarning('unused-setting', 'there is nothing to split', remedy, [...path, 'split']);
+  }
   const given = KINDS.filter((kind) => route[kind] !== undefined);
   const [kind] = given;
   if (kind === undefined) {
@@ -42,7 +51,9 @@ export function checkTarget(
     return nowhere;
   }
   const at = [...path, kind];
-  if (route.to !== undefined) return upstreamTarget(route.to, at, upstreams, context);
+  if (route.to !== undefined) {
+    return upstreamTarget(route.to, at, settings.get('split'), split !== undefined, upstreams, context);
+  }
   if (route.redirect !== undefined) return redirectTarget(route.redirect, at, parameters, context);
   if (route.respond !== undefined) return { target: respondTarget(route.respond, at, context), reads: [] };
   if (route.handler !== undefined) return { target: handlerTarget(route.handler, at, context), reads: [] };
@@ -57,13 +68,15 @@ export function checkTarget(
 function upstreamTarget(
   to: string | Record<string, number>,
   path: KeyPath,
+  setting: Setting | undefined,
+  isOwn: boolean,
   upstreams: UpstreamTable,
   context: CheckContext,
 ): CheckedTarget {
   if (typeof to === 'string') {
     const upstream = upstreams.resolve(to, path);
     if (upstream < 0) return nowhere;
-    return { target: refusedFor([upstream], upstreams) ?? { kind: 'upstream', upstream }, reads: [] };
+    return { target: { kind: 'upstream', upstream }, reads: [] };
   }
   const names = Object.keys(to);
   const indices = names.map((name) => upstreams.resolve(name, [...path, name], true));
@@ -73,16 +86,17 @@ function upstreamTarget(
     context.error('no-target', 'every target has the weight 0', 'Give one a weight.', path);
     return nowhere;
   }
-  const refused = refusedFor(indices, upstreams);
-  if (refused !== null) return { target: refused, reads: [] };
   const [only = 0] = indices;
   if (indices.length === 1) return { target: { kind: 'upstream', upstream: only }, reads: [] };
-  return { target: { kind: 'weighted', upstreams: indices, weights }, reads: [] };
+  const split = splitOf(setting);
+  // Elsewhere it was said for many routes, on some of which nobody has to say who they are.
+  const reads: Fact[] = isOwn && (split.by === 'identity' || split.by === 'consumer') ? ['identity'] : [];
+  return { target: { kind: 'weighted', upstreams: indices, weights, split }, reads };
 }
 
-function refusedFor(indices: readonly number[], upstreams: UpstreamTable): TargetDocument | null {
-  const missing = indices.map((index) => upstreams.missing(index)).filter((what) => what !== null);
-  return missing.length === 0 ? null : { kind: 'refused', missing };
+function splitOf(setting: Setting | undefined): SplitDocument {
+  const { by, force } = (setting?.value ?? {}) as Partial<SplitValue>;
+  return { by: by ?? null, force: force ?? null };
 }
 
 function redirectTarget(

@@ -57,7 +57,17 @@ routes: { /*: "http://127.0.0.1:1/" }
   assert.ok(a && b && c && d && url);
   assert.deepEqual({ ...a, name: 'b' }, b);
   assert.deepEqual(c.endpoints, [
-    { url: 'unix:/run/c.sock', tls: false, host: 'localhost', port: 0, path: '/run/c.sock', basePath: '', weight: 3 },
+    {
+      url: 'unix:/run/c.sock',
+      tls: false,
+      host: 'localhost',
+      address: null,
+      port: 0,
+      path: '/run/c.sock',
+      basePath: '',
+      weight: 3,
+      priority: 0,
+    },
   ]);
   assert.equal(c.totalTimeout, 2000);
   assert.equal(c.proxyProtocol, 2);

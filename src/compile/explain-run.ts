@@ -137,12 +137,16 @@ export function runRoute(
       steps.push({ stage: stop.phase, policy: 'gateway', place: null, outcome: answers, findings: [] });
     }
   } else {
-    for (const { policy, place, hooks } of inLayerOrder(entries)) {
+    for (const entry of inLayerOrder(entries)) {
+      const { policy, place, hooks } = entry;
       const { layer = '', words = null } = hooks.dispatch ?? {};
-      steps.push({ stage: layer, policy, place, outcome: words, findings: [] });
+      const findings = findingsOf(entry, exchange, config, caller !== 'unknown');
+      steps.push({ stage: layer, policy, place, outcome: words, findings });
     }
     addTimeout(steps, checked, config);
-    steps.push(...upstreamSteps(checked, config, registry));
+    const replaced = entries.filter(({ hooks }) => hooks.dispatch?.replacesUpstreams === true);
+    const layers = new Set<string>(replaced.map(({ hooks }) => hooks.dispatch?.layer ?? ''));
+    steps.push(...upstreamSteps(checked, config, registry).filter(({ stage }) => !layers.has(stage)));
   }
   for (const { policy, place, hooks } of entries) {
     if (hooks.response !== undefined) steps.push({ stage: 'response', policy, place, outcome: null, findings: [] });
@@ -217,7 +221,9 @@ function findingsOf(
   { loaded }: CheckedConfig,
   isCallerKnown: boolean,
 ): ExplainedFinding[] {
-  return (hooks.request?.explain?.(exchange, isCallerKnown) ?? []).map(({ text, holds, path }) => {
+  const explained =
+    hooks.request?.explain?.(exchange, isCallerKnown) ?? hooks.dispatch?.explain?.(exchange, isCallerKnown);
+  return (explained ?? []).map(({ text, holds, path }) => {
     const at = sources.find((source) => valueAt(loaded.value, [...source, ...path]) !== undefined) ?? sources[0] ?? [];
     return { text, holds, place: loaded.origins.place([...at, ...path]) };
   });

@@ -5,6 +5,8 @@ import { compileTemplate } from '../plan/template.ts';
 import type { UpstreamOptions } from '../plan/upstream.ts';
 import type { CheckedConfig } from './check.ts';
 import type { CheckedRoute } from './checked-route.ts';
+import { sourceWords, workOf } from './explain-endpoints.ts';
+import { describeSplit } from './split.ts';
 
 /** The end of a dispatch chain, as far as it can be told without the services. */
 export interface ExplainedUpstream {
@@ -45,7 +47,7 @@ export function describeTarget({ target }: CheckedRoute, config: CheckedConfig):
     case 'upstream':
       return `upstream ${name(target.upstream)}`;
     case 'weighted':
-      return `upstreams ${target.upstreams.map((each, i) => `${name(each)} (${target.weights[i]})`).join(', ')}`;
+      return `upstreams ${target.upstreams.map((each, i) => `${name(each)} (${target.weights[i]})`).join(', ')}${describeSplit(target.split)}`;
     case 'redirect':
       return `redirect to ${target.to}`;
     case 'respond':
@@ -89,21 +91,29 @@ export function upstreamOf(
     names: options.map(({ name, endpoints }, position) => ({
       name,
       weight: target.kind === 'weighted' ? (target.weights[position] ?? 0) : 1,
-      endpoints: endpoints.map(({ url }) => url),
+      endpoints: [...endpoints.map(({ url }) => url), ...(workOf(name, config)?.sources ?? []).map(sourceWords)],
     })),
     method: exchange.method,
-    target: (first.endpoints[0]?.basePath ?? '') + path,
-    host: hostFor(first, exchange),
+    target: basePathOf(first, config) + path,
+    host: hostFor(first, exchange, config),
     added: [...stated, ...added],
     removed,
   };
 }
 
-function hostFor({ hostHeader, endpoints }: UpstreamOptions, exchange: Exchange): string {
+function basePathOf({ name, endpoints }: UpstreamOptions, config: CheckedConfig): string {
+  const [source] = workOf(name, config)?.sources ?? [];
+  return endpoints[0]?.basePath ?? (source !== undefined && 'basePath' in source ? source.basePath : '');
+}
+
+function hostFor({ name, hostHeader, endpoints }: UpstreamOptions, exchange: Exchange, config: CheckedConfig): string {
   if (hostHeader.kind === 'fixed') return hostHeader.value;
   if (hostHeader.kind === 'preserve') return exchange.host;
   const [endpoint] = endpoints;
-  return endpoint === undefined ? '' : endpoint.path !== null ? endpoint.host : `${endpoint.host}:${endpoint.port}`;
+  const [source] = workOf(name, config)?.sources ?? [];
+  if (endpoint === undefined)
+    return source?.kind === 'dns' ? `${source.name}:${source.port}` : '(that of the endpoint)';
+  return endpoint.path !== null ? endpoint.host : `${endpoint.host}:${endpoint.port}`;
 }
 
 /** Values by name, those of repeated fields joined. */

@@ -1,7 +1,10 @@
+import { dispatchLayers } from '../plan/phase.ts';
 import type { Registry } from '../plan/registry.ts';
 import { inLayerOrder } from './chain.ts';
 import type { CheckedConfig } from './check.ts';
 import type { CheckedRoute } from './checked-route.ts';
+import { balancingSteps } from './explain-balance.ts';
+import { healthSteps } from './explain-endpoints.ts';
 import type { ExplainedStep } from './explain-run.ts';
 import { upstreamsOf } from './explain-target.ts';
 import { idlePorts } from './idle-ports.ts';
@@ -22,7 +25,7 @@ export function upstreamSteps(checked: CheckedRoute, config: CheckedConfig, regi
       const place = loaded.origins.keyPlace(['upstreams', name, setting]);
       return compiler.hooks(use, facts).hooks.map((hooks) => ({ policy: `${setting} of ${name}`, place, hooks }));
     });
-    return inLayerOrder(entries).map(
+    const layers = inLayerOrder(entries).map(
       ({ policy, place, hooks: { dispatch } }): ExplainedStep => ({
         stage: dispatch?.layer ?? '',
         policy,
@@ -31,5 +34,13 @@ export function upstreamSteps(checked: CheckedRoute, config: CheckedConfig, regi
         findings: [],
       }),
     );
+    const options = document.upstreams[index];
+    const steps =
+      options === undefined ? layers : [...layers, ...healthSteps(name, config), ...balancingSteps(options, loaded)];
+    return steps.sort((one, other) => layerOf(one) - layerOf(other));
   });
+}
+
+function layerOf({ stage }: ExplainedStep): number {
+  return (dispatchLayers as readonly string[]).indexOf(stage);
 }

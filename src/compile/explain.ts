@@ -1,11 +1,15 @@
 import { fieldName, HeaderBlock } from '../base/headers.ts';
 import type { Place, Problem } from '../base/problem.ts';
 import { neverOverloaded, openGate } from '../plan/admission.ts';
+import { closedCircuit } from '../plan/breaker.ts';
 import { Exchange, type Peer } from '../plan/exchange.ts';
 import type { Gateway } from '../plan/host-table.ts';
+import { noResponses } from '../plan/no-responses.ts';
 import type { Plan, Route } from '../plan/plan.ts';
+import { idleBudget } from '../plan/retry-budget.ts';
 import { nothingHappens } from '../plan/route-events.ts';
 import { RouteMatch } from '../plan/route-tree.ts';
+import { noSharedResponses } from '../plan/shared-responses.ts';
 import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
 import { clientLines, dropStatements } from '../semantics/forwarded.ts';
 import { normalizeTarget, Target } from '../semantics/url.ts';
@@ -113,10 +117,14 @@ export class Explainer {
       })),
       feeds: noFeeds,
       routeEvents: nothingHappens,
+      responses: noResponses,
+      sharedResponses: noSharedResponses,
       limiter: idleLimiter,
       limitCounts: noLimitCounts,
       usage: idleUsage,
       gate: () => openGate,
+      circuit: () => closedCircuit,
+      retryBudget: () => idleBudget,
       overload: () => neverOverloaded,
       policy: (file) => {
         const module = byFile.get(file);

@@ -31,13 +31,14 @@ export const noSettings: EffectiveSettings = new Map();
 
 /**
  * Puts a nearer layer over what holds so far. The nearer value replaces the farther one whole; `false` removes it; maps
- * that their schema marks merge by name, and `false` removes a name.
+ * that their schema marks merge by name, and `false` removes a name. `keepsFalse`: settings whose `false` says something.
  */
 export function overlaySettings(
   base: EffectiveSettings,
   layer: Layer,
   named: ReadonlyMap<string, readonly KeyPath[]>,
   lose: (loss: Loss) => void,
+  keepsFalse: ReadonlySet<string> = new Set(),
 ): EffectiveSettings {
   let result: Map<string, Setting> | null = null;
   for (const key of Object.keys(layer.settings)) {
@@ -46,7 +47,7 @@ export function overlaySettings(
     result ??= new Map(base);
     const path = [...layer.path, key];
     const farther = base.get(key);
-    if (value === false) {
+    if (value === false && !keepsFalse.has(key)) {
       result.delete(key);
       if (farther !== undefined) lose({ setting: key, keys: null, path, from: nearest(farther) });
       continue;

@@ -9,7 +9,12 @@ export interface PlacedRoute {
   readonly gateway: string;
   readonly name: string;
   readonly isPublic: boolean;
+  readonly target: Placement['target'];
+  readonly isConditional: boolean;
 }
+
+/** Where no service is asked. */
+export const NO_SERVICE = { target: 'other', isConditional: false } as const;
 
 /** What a policy may know about where the options of this setting come from. `document`: as loaded. */
 export function placementOf(
@@ -34,6 +39,8 @@ export function placementOf(
     isOwn,
     scopeOf: (path) => (isOwn(path) ? `route ${route.gateway} ${route.name}` : layerOf(sourceOf(path))),
     isPublic: route.isPublic,
+    target: route.target,
+    isConditional: route.isConditional,
     setting: (name) => settings.get(name)?.value,
   };
 }

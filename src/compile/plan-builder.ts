@@ -1,11 +1,11 @@
 import { LookAlikes } from '../base/look-alikes.ts';
 import type { GateScope } from '../plan/admission.ts';
 import type { Dispatch } from '../plan/call.ts';
+import { respondWith } from '../plan/fixed-answer.ts';
 import type { Gateway } from '../plan/host-table.ts';
 import type { Identifier } from '../plan/identifier.ts';
 import type { ErrorPages, Plan, Route } from '../plan/plan.ts';
-import type { PolicyModule, RequestHook, RouteFacts } from '../plan/policy.ts';
-import { respondWith } from '../plan/fixed-answer.ts';
+import type { DispatchHook, PolicyModule, RequestHook, RouteFacts } from '../plan/policy.ts';
 import { RouteTreeBuilder } from '../plan/route-tree-builder.ts';
 import type { Alternative } from '../plan/route-tree-layout.ts';
 import { compileTemplate } from '../plan/template.ts';
@@ -20,11 +20,13 @@ import { withDeadline } from './deadline.ts';
 import { feedOwner } from './feeds.ts';
 import { publicKeyFeeds, respondJwks } from './jwks-target.ts';
 import type { OpenIdentifier } from './open-identifier.ts';
-import type { PlanDocument, PlanPart, PolicyUse, RouteDocument } from './plan-document.ts';
+import { Opened } from './opened.ts';
+import type { PlanDocument, PlanPart, PolicyUse, RouteDocument, TargetDocument } from './plan-document.ts';
 import type { PlanPorts } from './plan-ports.ts';
 import { addressSet, compileErrorPages, hostTable } from './plan-tables.ts';
 import { PolicyCompiler } from './policy-compiler.ts';
 import type { Lease } from './resources.ts';
+import { type Side, split } from './split.ts';
 import {
   neverDispatched,
   redirectTo,
@@ -32,10 +34,11 @@ import {
   refuseUnmatched,
   respondReady,
   serveEndpoint,
-  weighted,
   withoutUpgrade,
 } from './targets.ts';
+import { isInsideUpstream, ownLayers, UpstreamLayers } from './upstream-layers.ts';
 
+type LocalTarget = Exclude<TargetDocument, { kind: 'upstream' | 'weighted' }>;
 type Head = Omit<PlanDocument, 'upstreams' | 'uses' | 'routes'>;
 
 /** Steps of work between two yields: each takes some ten microseconds. */
@@ -53,8 +56,9 @@ export class PlanBuilder {
   readonly #leases: Lease<Upstream>[] = [];
   readonly #identifierLeases: Lease<OpenIdentifier>[] = [];
   readonly #identifiers = new Map<string, Identifier>();
-  /** By index of an upstream: with the layers of its own policies. */
-  readonly #dispatches = new Map<number, Dispatch>();
+  /** By index of an upstream. */
+  readonly #upstreams = new Map<number, UpstreamLayers>();
+  readonly #opened = new Opened();
   readonly #upstreamByName = new Map<string, Upstream>();
 
   constructor(ports: PlanPorts) {
@@ -99,7 +103,7 @@ export class PlanBuilder {
       isComplete = true;
       return plan;
     } finally {
-      if (!isComplete) releaseAll([...this.#leases, ...this.#identifierLeases]);
+      if (!isComplete) releaseAll([...this.#leases, ...this.#identifierLeases, this.#opened]);
     }
   }
 
@@ -119,6 +123,7 @@ export class PlanBuilder {
     }
     const { policies, upstreamPolicies } = ports.registry;
     const identifiers = this.#identifiers;
+    const opened = this.#opened;
     const compiler = new PolicyCompiler([...policies, ...upstreamPolicies, ...this.#userPolicies], this.#uses, {
       log: ports.log,
       logTo: (file) => ports.logTo(file),
@@ -133,7 +138,11 @@ export class PlanBuilder {
       handler: ({ references }, name) => this.#handler(referred(references?.handlers, name)),
       identityFields: head.identityFields,
       routeEvents: ports.routeEvents,
+      responses: ports.responses,
+      sharedResponses: ports.sharedResponses,
       gate: (options) => ports.gate(options, this.#seriesOf(options.scope)),
+      circuit: (options, changed) => opened.add(ports.circuit(options, changed)),
+      retryBudget: (options) => opened.add(ports.retryBudget(options)),
       overload: () => ports.overload(head.overload),
       // `check` has reported it with its place; here nobody reads it.
       problem: () => undefined,
@@ -151,7 +160,7 @@ export class PlanBuilder {
       yield;
     }
     // The plan must not hold on to the builder, which has all the documents.
-    const leases = [...this.#leases, ...this.#identifierLeases];
+    const leases = [...this.#leases, ...this.#identifierLeases, opened];
     return {
       version: head.version,
       hosts: hostTable(head.gateways, head.otherwise, gateways),
@@ -170,18 +179,14 @@ export class PlanBuilder {
 
   /** Policies of an upstream are layers around its pool, for whoever calls it. */
   #wrapUpstreams({ upstreamUses }: Head, compiler: PolicyCompiler): void {
-    for (const [index, uses] of upstreamUses) {
-      const upstream = this.#leases[index]?.resource;
-      if (upstream === undefined) throw new Error(`there is no upstream ${index}`);
-      const facts: RouteFacts = { name: upstream.options.name, gateway: '', pattern: '', parameters: [] };
-      const { layers } = composeChain(
-        uses.flatMap((use) => compiler.hooks(use, facts).hooks),
-        null,
-      );
-      let { dispatch } = upstream;
-      for (const hook of [...(layers ?? [])].reverse()) dispatch = hook.wrap(dispatch);
-      this.#dispatches.set(index, dispatch);
-      this.#upstreamByName.set(upstream.options.name, { options: upstream.options, dispatch, close: () => undefined });
+    const usesOf = new Map(upstreamUses);
+    for (const [index, { resource: upstream }] of this.#leases.entries()) {
+      const { options } = upstream;
+      const facts: RouteFacts = { name: options.name, gateway: '', pattern: '', parameters: [] };
+      const hooks = (usesOf.get(index) ?? []).flatMap((use) => compiler.hooks(use, facts).hooks);
+      const layers = new UpstreamLayers(upstream, [...ownLayers(options), ...(composeChain(hooks, null).layers ?? [])]);
+      this.#upstreams.set(index, layers);
+      this.#upstreamByName.set(options.name, { options, dispatch: layers.dispatch, close: () => undefined });
     }
   }
 
@@ -252,31 +257,41 @@ export class PlanBuilder {
   }
 
   #dispatch(document: RouteDocument, parameters: readonly string[], chain: Chain): Dispatch {
-    let dispatch = this.#target(document, parameters);
-    const { layers } = chain;
+    const layers = chain.layers ?? [];
+    let dispatch = this.#target(document, parameters, layers.filter(isInsideUpstream));
     const deadline = document.timeout;
     // Innermost first; the route's own time limit is the outermost of the `deadline` layer.
-    for (let i = (layers?.length ?? 0) - 1; i >= 0; i--) {
-      const hook = layers?.[i];
-      if (hook !== undefined && !isOutsideDeadline(hook.layer)) dispatch = hook.wrap(dispatch);
+    for (let i = layers.length - 1; i >= 0; i--) {
+      const hook = layers[i] as DispatchHook;
+      if (!isInsideUpstream(hook) && !isOutsideDeadline(hook.layer)) dispatch = hook.wrap(dispatch, null);
     }
     if (deadline > 0) dispatch = withDeadline(deadline, dispatch);
-    for (let i = (layers?.length ?? 0) - 1; i >= 0; i--) {
-      const hook = layers?.[i];
-      if (hook !== undefined && isOutsideDeadline(hook.layer)) dispatch = hook.wrap(dispatch);
+    for (let i = layers.length - 1; i >= 0; i--) {
+      const hook = layers[i] as DispatchHook;
+      if (isOutsideDeadline(hook.layer)) dispatch = hook.wrap(dispatch, null);
     }
     return dispatch;
   }
 
-  #target({ target, upgrade }: RouteDocument, parameters: readonly string[]): Dispatch {
+  /** `inside`: the route's layers around each attempt. */
+  #target(document: RouteDocument, parameters: readonly string[], inside: readonly DispatchHook[]): Dispatch {
+    const { target, upgrade } = document;
+    if (target.kind === 'upstream') return this.#upstream(target.upstream, upgrade, inside);
+    if (target.kind === 'weighted') {
+      const sides = target.upstreams.map((index, position): Side => {
+        const name = this.#upstreamOptions[index]?.name ?? '';
+        const dispatch = this.#upstream(index, upgrade, inside);
+        return { name, weight: target.weights[position] ?? 0, dispatch };
+      });
+      return split(sides, target.split);
+    }
+    let dispatch = this.#localTarget(target, parameters);
+    for (let i = inside.length - 1; i >= 0; i--) dispatch = (inside[i] as DispatchHook).wrap(dispatch, null);
+    return dispatch;
+  }
+
+  #localTarget(target: LocalTarget, parameters: readonly string[]): Dispatch {
     switch (target.kind) {
-      case 'upstream':
-        return this.#upstream(target.upstream, upgrade);
-      case 'weighted':
-        return weighted(
-          target.upstreams.map((index) => this.#upstream(index, upgrade)),
-          target.weights,
-        );
       case 'redirect': {
         const { template, problem } = compileTemplate(target.to, 'url', parameters);
         if (template === null) throw new Error(problem.message);
@@ -297,11 +312,11 @@ export class PlanBuilder {
     }
   }
 
-  #upstream(index: number, upgrade: boolean): Dispatch {
-    const upstream = this.#leases[index]?.resource;
-    if (upstream === undefined) throw new Error(`there is no upstream ${index}`);
-    const dispatch = this.#dispatches.get(index) ?? upstream.dispatch;
-    return upgrade && upstream.options.upgrade ? dispatch : withoutUpgrade(dispatch);
+  #upstream(index: number, upgrade: boolean, inside: readonly DispatchHook[] = []): Dispatch {
+    const layers = this.#upstreams.get(index);
+    if (layers === undefined) throw new Error(`there is no upstream ${index}`);
+    const dispatch = layers.within(inside);
+    return upgrade && layers.options.upgrade ? dispatch : withoutUpgrade(dispatch);
   }
 
   #handler(file: string): Dispatch {

@@ -106,7 +106,12 @@ export interface RouteDocument {
 
 export type TargetDocument =
   | { readonly kind: 'upstream'; readonly upstream: number }
-  | { readonly kind: 'weighted'; readonly upstreams: readonly number[]; readonly weights: readonly number[] }
+  | {
+      readonly kind: 'weighted';
+      readonly upstreams: readonly number[];
+      readonly weights: readonly number[];
+      readonly split: SplitDocument;
+    }
   | { readonly kind: 'redirect'; readonly to: string; readonly status: number; readonly keepQuery: boolean }
   | {
       readonly kind: 'respond';
@@ -124,6 +129,15 @@ export type TargetDocument =
   | { readonly kind: 'refused'; readonly missing: readonly string[] }
   /** 404 or 405. */
   | { readonly kind: 'unmatched' };
+
+/** How calls are given to the sides of a weighted target. */
+export interface SplitDocument {
+  /** What makes a caller meet the same side again; null: every call is drawn anew. Without it callers go by address. */
+  readonly by: 'address' | 'identity' | 'consumer' | RequestPlace | null;
+  /** Where a request may say the name of its side; null: nowhere. */
+  readonly force: RequestPlace | null;
+}
+export type RequestPlace = { readonly header: string } | { readonly cookie: string };
 
 export interface MatchDocument {
   readonly hosts: readonly string[];

@@ -1,5 +1,6 @@
 import type { Problem } from '../base/problem.ts';
 import type { Gate, GateOptions, Overload } from '../plan/admission.ts';
+import type { Circuit, CircuitChange, CircuitOptions } from '../plan/breaker.ts';
 import type { Dispatch } from '../plan/call.ts';
 import {
   type Condition,
@@ -17,7 +18,10 @@ import type { CredentialNames, Identifier } from '../plan/identifier.ts';
 import type { LimitCounts, Limiter } from '../plan/limiter.ts';
 import type { Plans } from '../plan/plans.ts';
 import type { CompileEnv, Hooks, LogSink, PolicyModule, RouteFacts } from '../plan/policy.ts';
+import type { ResponseStore } from '../plan/response-store.ts';
 import type { RouteEventCounter } from '../plan/route-events.ts';
+import type { RetryBudget, RetryBudgetOptions } from '../plan/retry-budget.ts';
+import type { SharedResponses } from '../plan/shared-responses.ts';
 import { compileTemplate, type Template, type TemplatePlace } from '../plan/template.ts';
 import type { UsageCounter } from '../plan/usage.ts';
 import type { PolicyUse } from './plan-document.ts';
@@ -50,7 +54,11 @@ export interface PolicyPorts {
   handler(use: PolicyUse, reference: string): Dispatch;
   readonly identityFields: readonly string[];
   readonly routeEvents: RouteEventCounter;
+  readonly responses: ResponseStore;
+  readonly sharedResponses: SharedResponses;
   gate(options: GateOptions): Gate;
+  circuit(options: CircuitOptions, changed: (change: CircuitChange) => void): Circuit;
+  retryBudget(options: RetryBudgetOptions): RetryBudget;
   overload(): Overload;
   problem(problem: UseProblem): void;
 }
@@ -136,6 +144,8 @@ class Env implements CompileEnv {
   readonly usage: UsageCounter;
   readonly identityFields: readonly string[];
   readonly routeEvents: RouteEventCounter;
+  readonly responses: ResponseStore;
+  readonly sharedResponses: SharedResponses;
   readonly #use: number;
   readonly #source: PolicyUse;
   readonly #route: RouteFacts;
@@ -156,6 +166,8 @@ class Env implements CompileEnv {
     this.usage = ports.usage;
     this.identityFields = ports.identityFields;
     this.routeEvents = ports.routeEvents;
+    this.responses = ports.responses;
+    this.sharedResponses = ports.sharedResponses;
   }
 
   get route(): RouteFacts {
@@ -181,6 +193,14 @@ class Env implements CompileEnv {
 
   gate(options: GateOptions): Gate {
     return this.#ports.gate(options);
+  }
+
+  circuit(options: CircuitOptions, changed: (change: CircuitChange) => void): Circuit {
+    return this.#ports.circuit(options, changed);
+  }
+
+  retryBudget(options: RetryBudgetOptions): RetryBudget {
+    return this.#ports.retryBudget(options);
   }
 
   get overload(): Overload {

@@ -27,7 +27,7 @@ export class PolicyUses {
   readonly #references: ReferenceResolver;
   /** The configuration as loaded. */
   readonly #loaded: unknown;
-  readonly #bySettings = new WeakMap<EffectiveSettings, RouteUses>();
+  readonly #bySettings = new WeakMap<EffectiveSettings, Map<string, RouteUses>>();
 
   /** `policies` in the order of the registry; `common`: uses of every route, beside what its settings say. */
   constructor(
@@ -42,9 +42,11 @@ export class PolicyUses {
     this.#loaded = loaded;
   }
 
-  /** Routes with the same settings got all of them from elsewhere: what is placed is placed alike. */
+  /** Routes with the same settings got all of them from elsewhere: what is placed is placed alike, before like targets. */
   of(settings: EffectiveSettings, route: PlacedRoute): RouteUses {
-    const known = this.#bySettings.get(settings);
+    const like = `${route.target} ${route.isConditional}`;
+    const alike = this.#bySettings.get(settings) ?? new Map<string, RouteUses>();
+    const known = alike.get(like);
     if (known !== undefined) return known;
     const found: { order: number; use: number; sources: readonly KeyPath[] }[] = [];
     for (const { policy, options, sources } of this.#common) {
@@ -64,7 +66,7 @@ export class PolicyUses {
     }
     found.sort((one, other) => one.order - other.order);
     const made = { uses: found.map(({ use }) => use), useSources: found.map(({ sources }) => sources) };
-    this.#bySettings.set(settings, made);
+    this.#bySettings.set(settings, alike.set(like, made));
     return made;
   }
 

@@ -1,6 +1,6 @@
 import type { LoadedConfig } from '../config/document.ts';
 import type { KeyPath } from '../config/key-path.ts';
-import type { PolicyModule } from '../plan/policy.ts';
+import type { PolicyModule, Reference } from '../plan/policy.ts';
 import type { CheckContext } from './check-context.ts';
 import { handlerFile } from './check-targets.ts';
 import type { UpstreamTable } from './check-upstreams.ts';
@@ -29,7 +29,7 @@ export class ReferenceResolver {
     if (module.references === undefined) return null;
     const upstreams = new Map<string, number>();
     const handlers = new Map<string, string>();
-    for (const { kind, name, path } of module.references(options)) {
+    for (const { kind, name, path } of this.#named(module, options, sources)) {
       const at = placeOf(this.#context.loaded, sources, path);
       if (kind === 'handler') {
         handlers.set(name, handlerFile(name, at, this.#context));
@@ -39,6 +39,17 @@ export class ReferenceResolver {
       if (upstream >= 0) upstreams.set(name, upstream);
     }
     return upstreams.size + handlers.size === 0 ? null : { upstreams: [...upstreams], handlers: [...handlers] };
+  }
+
+  /** A user's policy may be wrong. */
+  #named(module: PolicyModule, options: unknown, sources: readonly KeyPath[]): readonly Reference[] {
+    try {
+      return module.references?.(options) ?? [];
+    } catch (error) {
+      const message = `this policy failed to say what it names: ${error instanceof Error ? error.message : String(error)}`;
+      this.#context.keyError('policy-failed', message, 'Correct the policy.', sources[0] ?? []);
+      return [];
+    }
   }
 }
 

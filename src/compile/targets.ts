@@ -15,22 +15,6 @@ const date = fieldName('date');
 const location = fieldName('location');
 const contentLength = fieldName('content-length');
 
-/** Picks by weight, anew for each call. Weights that are zero get nothing. */
-export function weighted(dispatches: readonly Dispatch[], weights: readonly number[]): Dispatch {
-  const bounds: number[] = [];
-  let total = 0;
-  for (const weight of weights) {
-    total += weight;
-    bounds.push(total);
-  }
-  return function split(call, sink) {
-    const point = Math.random() * total;
-    let i = 0;
-    while (point >= (bounds[i] as number)) i++;
-    (dispatches[i] as Dispatch)(call, sink);
-  };
-}
-
 export function withoutUpgrade(next: Dispatch): Dispatch {
   return function refuseUpgrade(call, sink) {
     call.upgrade = null;

@@ -10,6 +10,14 @@ export interface UpstreamWork extends Pick<UpstreamOptions, 'name' | 'endpoints'
   readonly sources: readonly EndpointSource[];
 }
 
+/**
+ * Its pools follow what is published of it. An upstream with one endpoint that nobody watches is what it is; of several
+ * an operator may take one out.
+ */
+export function isFed({ health, sources, endpoints }: UpstreamWork): boolean {
+  return health !== null || sources.length > 0 || endpoints.length > 1;
+}
+
 /** Times in milliseconds. */
 export interface HealthCheck {
   readonly ask: Question;

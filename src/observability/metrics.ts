@@ -1,11 +1,16 @@
 import { limitOutcomes } from '../plan/limiter.ts';
 import { priorityNames } from '../plan/priority.ts';
 import { type RouteEventGroup, routeEvent, routeEvents } from '../plan/route-events.ts';
+import type { BreakerReading } from '../shared-memory/breaker-view.ts';
 import { cumulativeCounts } from '../shared-memory/histogram.ts';
 import type { LimitsReading } from '../shared-memory/limit-segments.ts';
 import type { LimitStoreReading } from '../shared-memory/limit-store.ts';
 import type { MetricsView } from '../shared-memory/metrics-view.ts';
+import type { RetryBudgetReading } from '../shared-memory/retry-budget.ts';
 import type { UsageCounts } from '../shared-memory/usage.ts';
+import { breakerMetrics, retryBudgetMetrics } from './breaker-metrics.ts';
+import { type CacheReading, cacheMetrics } from './cache-metrics.ts';
+import { type UpstreamReading, watchedUpstreamMetrics } from './endpoint-metrics.ts';
 import { ExpositionText, type Labels } from './exposition-text.ts';
 
 export interface RouteSeries {
@@ -42,6 +47,12 @@ export interface ProcessReading {
   readonly limitStore: LimitStoreReading | null;
   /** Null: no plan has a quota. */
   readonly usage: (UsageCounts & { readonly isKept: boolean }) | null;
+  /** Null: nothing was ever looked up. */
+  readonly cache: CacheReading | null;
+  /** Upstreams that the main thread watches. */
+  readonly upstreams: readonly UpstreamReading[];
+  readonly breakers: readonly BreakerReading[];
+  readonly retryBudgets: readonly RetryBudgetReading[];
   readonly config: {
     readonly version: number;
     readonly hash: string;
@@ -69,9 +80,13 @@ export function renderMetrics(
   const text = new ExpositionText();
   routeMetrics(text, view, routes);
   upstreamMetrics(text, view, upstreams);
+  if (reading.upstreams.length > 0) watchedUpstreamMetrics(text, reading.upstreams);
+  if (reading.breakers.length > 0) breakerMetrics(text, reading.breakers);
+  if (reading.retryBudgets.length > 0) retryBudgetMetrics(text, reading.retryBudgets);
   limitMetrics(text, reading.limits);
   if (reading.limitStore !== null) limitStoreMetrics(text, reading.limitStore);
   if (reading.usage !== null) usageMetrics(text, reading.usage);
+  if (reading.cache !== null) cacheMetrics(text, reading.cache);
   connectionMetrics(text, view);
   processMetrics(text, reading);
   return text.toString();
@@ -120,6 +135,11 @@ function routeMetrics(text: ExpositionText, view: MetricsView, routes: readonly 
 }
 
 const eventFamilies: Readonly<Record<RouteEventGroup, { name: string; label: string; help: string }>> = {
+  cache: {
+    name: 'sluice_cache_requests_total',
+    label: 'result',
+    help: 'Requests that the cache looked at, by what it did; `bypass`: nothing, on purpose.',
+  },
   fallback: {
     name: 'sluice_fallback_total',
     label: 'step',

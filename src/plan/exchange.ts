@@ -53,6 +53,12 @@ export interface Peer {
   readonly certificate: PeerCertificate | null;
 }
 
+/** Who answered because the target failed. */
+export type FallbackKind = 'stale' | 'to' | 'respond' | 'handler';
+
+/** What the cache did for a request; `bypass`: nothing, on purpose. */
+export type CacheResult = 'hit' | 'stale' | 'coalesced' | 'revalidated' | 'miss' | 'bypass';
+
 /** A value that one policy keeps with an exchange: typed, at a fixed index, from `CompileEnv.slot`. */
 export interface Slot<T> {
   get(exchange: Exchange): T | undefined;
@@ -122,6 +128,14 @@ export class Exchange {
   expectContinue = false;
   /** The client takes trailers. */
   takesTrailers = false;
+  /** Null: the target itself answered, or nobody. */
+  fallback: FallbackKind | null = null;
+  /** Null: there is no cache, or it was not asked. */
+  cache: CacheResult | null = null;
+  /** The cache's member of Cache-Status (RFC 9211); empty: none. */
+  cacheStatus = '';
+  /** Whole seconds after which the target may be asked again, of one that is not asked now (`circuitOpen`); 0: unknown. */
+  retryAfter = 0;
   /** `report: true` policies count what they would have refused. */
   reported = 0;
   /** Policies' values, by slot index; null until one is set. */

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Problem } from '../base/problem.ts';
 import type { Gate, GateOptions, Overload } from './admission.ts';
+import type { Circuit, CircuitChange, CircuitOptions } from './breaker.ts';
 import type { BodySink, Dispatch, ResponseHead } from './call.ts';
 import type { Condition, Quantity } from './condition.ts';
 import type { Exchange, Slot } from './exchange.ts';
@@ -11,8 +12,12 @@ import type { DispatchLayer, RequestPhase } from './phase.ts';
 import type { Plans } from './plans.ts';
 import type { Records } from './records.ts';
 import type { Reply } from './reply.ts';
+import type { ResponseStore } from './response-store.ts';
+import type { RetryBudget, RetryBudgetOptions } from './retry-budget.ts';
 import type { RouteEventCounter } from './route-events.ts';
+import type { SharedResponses } from './shared-responses.ts';
 import type { Template, TemplatePlace } from './template.ts';
+import type { UpstreamOptions } from './upstream.ts';
 import type { UsageCounter } from './usage.ts';
 
 /** Synchronous until it cannot be: a promise only where I/O is unavoidable. */
@@ -50,7 +55,12 @@ export interface DispatchHook {
   layer: DispatchLayer;
   /** For `sluice explain`: what it does, with the values of its options. */
   words?: string;
-  wrap(next: Dispatch): Dispatch;
+  /** For `sluice explain` too: what it makes of this request. `isCallerKnown`: as for `RequestHook.explain`. */
+  explain?(exchange: Exchange, isCallerKnown: boolean): readonly Finding[];
+  /** It takes the place of what the route's upstreams have in that layer. */
+  replacesUpstreams?: true;
+  /** `upstream`: whose pool is behind it; null: the target asks none, or the route's layers further out are wrapped. */
+  wrap(next: Dispatch, upstream: UpstreamOptions | null): Dispatch;
 }
 export interface ResponseHook {
   /** Every response on its way to the client, local replies and errors too. A returned reply takes its place. */
@@ -100,6 +110,10 @@ export interface CompileEnv {
   feed<V>(name: string): Feed<V>;
   /** A bound on what is under way. */
   gate(options: GateOptions): Gate;
+  /** A circuit breaker that all workers share; it ends with the plan. `changed` is called in the worker that changed it. */
+  circuit(options: CircuitOptions, changed: (change: CircuitChange) => void): Circuit;
+  /** The further attempts that an upstream is given. */
+  retryBudget(options: RetryBudgetOptions): RetryBudget;
   /** Whether this worker can still do all that is asked of it. */
   readonly overload: Overload;
   /** Where the entries of `auth` have their credentials. */
@@ -113,6 +127,9 @@ export interface CompileEnv {
   /** Fields in which services of this configuration are told who calls. */
   readonly identityFields: readonly string[];
   readonly routeEvents: RouteEventCounter;
+  /** Where responses are kept: for all workers, and for all machines. */
+  readonly responses: ResponseStore;
+  readonly sharedResponses: SharedResponses;
   readonly limiter: Limiter;
   readonly limitCounts: LimitCounts;
   /** What the configuration says that callers may use, and what counts it. */
@@ -182,6 +199,10 @@ export interface Placement {
   readonly isPublic: boolean;
   /** Another setting of the route. */
   setting(name: string): unknown;
+  /** What stands at the end of the route: `upstream` for one or several of them. */
+  readonly target: 'upstream' | 'handler' | 'other';
+  /** The route is one of several for the same path, told apart by conditions. */
+  readonly isConditional: boolean;
 }
 
 /**
@@ -199,11 +220,16 @@ export interface PolicyModule<O = unknown, P = O> {
   examples: readonly Example<O>[];
   /** True: `check` makes uses of it; nobody writes it. */
   isInternal?: true;
+  /** `false` does not only undo what a route inherits: it is compiled like any other option, as what holds. */
+  keepsFalse?: true;
   /** Fields of the request that it fills from who calls: what clients put there is removed on every route. */
   identityFields?(options: O): readonly string[];
   /** For a policy to which it matters where its options stand: plain data for `compile`. */
   place?(options: O, placement: Placement): P;
-  /** What its options name outside of themselves: for `CompileEnv.upstream` and `handler`. Dead references are errors. */
+  /**
+   * What its options name outside of themselves: for `CompileEnv.upstream` and `handler`. Dead references are errors. Of
+   * policies of routes only.
+   */
   references?(options: O): readonly Reference[];
   /** Null: nothing to do at run time. */
   compile(options: P, env: CompileEnv): Hooks | Hooks[] | null;

@@ -24,8 +24,11 @@ export interface ResponseStore {
   /** The same for many; answers how many there were. By a key it is done before this returns. */
   purge(purge: ResponsePurge): Promise<number>;
 
-  /** The same response is good for another time (304): its meta data is replaced, its body stays. */
-  refresh(key: string, meta: Uint8Array): boolean;
+  /**
+   * The same response is good for another time (304): its meta data is replaced, its body stays. `version`: of the response
+   * that was asked about; false: there is another one by now, or none.
+   */
+  refresh(key: string, meta: Uint8Array, version: number): boolean;
 }
 
 export interface ResponsePurge {
@@ -42,6 +45,8 @@ export interface StoredResponse {
   readonly body: Buffer;
   /** Milliseconds since the epoch. */
   readonly storedAt: number;
+  /** No other response under its key has the same. */
+  readonly version: number;
   /** Purged softly: it has to be validated before it is used, and may be served stale. */
   readonly isStale: boolean;
   release(): void;
@@ -81,4 +86,6 @@ export interface FlightFollower {
   end(): void;
   /** The response will not be complete, or will not be stored: before `head` the follower asks on its own. */
   gone(): void;
+  /** Instead of `head`: this was asked for before a purge that is about it, and the follower came after. It begins again. */
+  outdated(): void;
 }

@@ -5,6 +5,8 @@ export const routeEvents = {
   /** What became of copies; `skipped`: none was sent, for want of room. */
   mirror: ['answered', 'failed', 'skipped'],
   fault: ['delay', 'abort'],
+  /** `CacheResult`. */
+  cache: ['hit', 'stale', 'coalesced', 'revalidated', 'miss', 'bypass'],
 } as const;
 
 export type RouteEventGroup = keyof typeof routeEvents;

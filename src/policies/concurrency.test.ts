@@ -36,7 +36,7 @@ function open(given: unknown, policy: typeof concurrency | typeof upstreamConcur
     },
     placement: { scopeOf: () => 'gateway web', isOwn: () => false, isPublic },
   });
-  for (const { dispatch } of compiled.hooks) dispatch?.wrap(() => undefined);
+  for (const { dispatch } of compiled.hooks) dispatch?.wrap(() => undefined, null);
   return { opened, compiled };
 }
 

@@ -32,7 +32,7 @@ function layer(options: object, feeds = new TestFeeds()): (next: Dispatch) => Di
   const [{ dispatch } = {}] = hooks;
   assert.ok(dispatch !== undefined);
   assert.equal(dispatch.layer, 'sign');
-  return (next) => dispatch.wrap(next);
+  return (next) => dispatch.wrap(next, null);
 }
 
 async function gateway(wrap: (next: Dispatch) => Dispatch): Promise<Runtime> {

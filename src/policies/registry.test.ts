@@ -52,7 +52,10 @@ for (const policy of [...registry.policies, ...registry.upstreamPolicies]) {
     for (const example of policy.examples) {
       test(`example: ${example.title}`, () => {
         const { hooks, problems } = compilePolicy(policy, example.options);
-        assert.deepEqual(problems, []);
+        assert.deepEqual(
+          problems.filter(({ severity }) => severity === 'error'),
+          [],
+        );
         assert.ok(hooks.length > 0, 'an example does something');
         for (const { request, dispatch } of hooks) {
           if (request !== undefined) assert.ok(requestPhases.includes(request.phase));

@@ -2,7 +2,7 @@ import type { GatewayError } from '../base/gateway-error.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import { type LimitOutcome, limitOutcomes } from '../plan/limiter.ts';
 import type { Priority } from '../plan/priority.ts';
-import type { RouteEvent, RouteEventCounter } from '../plan/route-events.ts';
+import { ROUTE_EVENTS, type RouteEvent } from '../plan/route-events.ts';
 import { bucketOf, HISTOGRAM_BUCKETS } from './histogram.ts';
 
 /**
@@ -80,7 +80,7 @@ export const workerField = {
 
 /** Record sizes in bytes: plain numbers first, then the histograms. */
 const WORKER_BYTES = 128;
-const ROUTE_NUMBERS = 48;
+const ROUTE_NUMBERS = 8 * Math.ceil((routeField.events + ROUTE_EVENTS) / 8);
 const UPSTREAM_NUMBERS = 16;
 const HISTOGRAM_BYTES = HISTOGRAM_BUCKETS * 4;
 const ROUTE_BYTES = ROUTE_NUMBERS * 8 + 2 * HISTOGRAM_BYTES;
@@ -117,7 +117,7 @@ function bump(numbers: Float64Array, at: number, by: number): void {
 }
 
 /** What a worker counts with; one instance a worker, called on every request. */
-export class WorkerCell implements RouteEventCounter {
+export class WorkerCell {
   readonly buffer: SharedArrayBuffer;
   readonly #numbers: Float64Array;
   readonly #counts: Uint32Array;
@@ -205,7 +205,7 @@ export class WorkerCell implements RouteEventCounter {
     bump(this.#numbers, workerField.connectionsOpen, -1);
   }
 
-  count(routeSeries: number, event: RouteEvent): void {
+  routeEvent(routeSeries: number, event: RouteEvent): void {
     bump(this.#numbers, (routeAt(routeSeries) >> 3) + routeField.events + event, 1);
   }
 

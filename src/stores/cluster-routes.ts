@@ -51,6 +51,10 @@ export class ClusterRoutes implements RedisRoutes {
     return lane.resend(batch, target.isAsk);
   }
 
+  moved(): void {
+    this.#learn();
+  }
+
   tick(): void {
     let works = 0;
     for (const { isReady } of this.lanes) if (isReady) works++;

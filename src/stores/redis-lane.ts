@@ -96,6 +96,11 @@ export class RedisLane implements BatchOwner {
     this.#wire.send(command, question);
   }
 
+  /** Something that was sent was answered. */
+  succeeded(): void {
+    this.#breaker.succeeded();
+  }
+
   /** What another server did not want. */
   resend(batch: LimitBatch, asking: boolean): boolean {
     const wire = this.#wire;

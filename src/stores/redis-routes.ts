@@ -14,6 +14,8 @@ export interface RedisRoutes {
   slotOf(keyName: string): number;
   laneFor(slot: number): RedisLane;
   redirect(batch: LimitBatch, error: RespError): boolean;
+  /** A server said that it does not have a key. */
+  moved(): void;
   /** Every second or so. */
   tick(): void;
   close(): void;
@@ -43,6 +45,7 @@ export class SingleRoute implements RedisRoutes {
     return false;
   }
 
+  moved(): void {}
   tick(): void {}
 
   close(): void {

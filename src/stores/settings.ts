@@ -11,10 +11,12 @@ export interface StoresSettings {
 export interface LocalSettings {
   /** Keys of limits that may be at work at once. */
   readonly buckets: number;
+  /** Bytes for stored responses and all that belongs to them. */
+  readonly cache: number;
 }
 
-/** Without a word in the configuration. Memory is used only where keys come to lie: 32 bytes for each bucket. */
-export const noStores: StoresSettings = { local: { buckets: 2 ** 20 }, shared: null };
+/** Without a word in the configuration. Memory is used only where something comes to lie: 32 bytes for each bucket. */
+export const noStores: StoresSettings = { local: { buckets: 2 ** 20, cache: 64 * 1024 ** 2 }, shared: null };
 
 /** Redis 6.2 or later, or Valkey: one server, a cluster, or servers that sentinels watch over. */
 export interface RedisSettings {
@@ -33,6 +35,15 @@ export interface RedisSettings {
   readonly timeout: number;
   /** What requests that would need it get while it is out of reach: what this machine knows, passage, or 503. */
   readonly onFailure: 'local' | 'allow' | 'deny';
+  /** What of the responses that the machines store they share; null: purges only. */
+  readonly cache: SharedCacheSettings | null;
+}
+
+export interface SharedCacheSettings {
+  /** Bytes of one response. */
+  readonly maxObject: number;
+  /** Milliseconds. */
+  readonly maxLifetime: number;
 }
 
 export interface RedisServer {

@@ -3,6 +3,7 @@ import { afterEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LimitMemory } from '../shared-memory/limit-segments.ts';
 import { MetricsView } from '../shared-memory/metrics-view.ts';
+import { ResponseMemory } from '../shared-memory/response-memory.ts';
 import { UsageMemory } from '../shared-memory/usage-segments.ts';
 import { noStores } from '../stores/settings.ts';
 import { Crew, type CrewSettings } from './crew.ts';
@@ -51,6 +52,9 @@ describe('crew', () => {
         ),
         limits: new LimitMemory(8, [1, 2]),
         usage: new UsageMemory([1, 2], { calendar: 8, rolling: 8 }),
+        responses: new ResponseMemory(64 * 1024, [1, 2]),
+        purgeCount: new SharedArrayBuffer(4),
+        purged: () => undefined,
         series: () => ({ routes: 1, upstreams: 1 }),
         stuck: () => assert.fail('no thread should be stuck'),
       },

@@ -1,5 +1,7 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { ResponsePurge } from '../plan/response-store.ts';
 import type { LimitMemory } from '../shared-memory/limit-segments.ts';
+import type { ResponseMemory } from '../shared-memory/response-memory.ts';
 import type { UsageMemory } from '../shared-memory/usage-segments.ts';
 import type { StoresSettings } from '../stores/settings.ts';
 import { CellPool } from './cells.ts';
@@ -33,6 +35,11 @@ export interface CrewOptions {
   /** What all of them share for limits. */
   readonly limits: LimitMemory;
   readonly usage: UsageMemory;
+  readonly responses: ResponseMemory;
+  /** `WorkerBoot.purgeCount`. */
+  readonly purgeCount: SharedArrayBuffer;
+  /** A worker has purged responses. */
+  purged(purge: ResponsePurge): void;
   readonly stores: StoresSettings;
   /** How many series are in use, for clearing gauges. */
   series(): { routes: number; upstreams: number };
@@ -51,6 +58,7 @@ export class Crew {
   readonly #exclusive = new Exclusive();
   readonly #watchdog: Watchdog<WorkerThread>;
   readonly #instance = randomUUID();
+  readonly #affinityKey = randomBytes(32);
   #settings: CrewSettings;
   #plan: PlanParcel | null = null;
   #ticketKeys: Uint8Array;
@@ -194,14 +202,18 @@ export class Crew {
 
   #spawn(settings: CrewSettings, ownsUnixSockets: boolean): WorkerThread {
     const cells = this.cells.take();
+    const responses = this.#options.responses.admit();
     const boot: WorkerBoot = {
       id: this.#nextId++,
       ...cells,
       limits: this.#options.limits.segments,
       usage: this.#options.usage.segments,
+      responses,
+      purgeCount: this.#options.purgeCount,
       stores: this.#options.stores,
       instance: this.#instance,
       ticketKeys: this.#ticketKeys,
+      affinityKey: this.#affinityKey,
       draining: this.#draining,
       ownsUnixSockets,
     };
@@ -210,6 +222,7 @@ export class Crew {
       boot,
       (line) => this.#options.log.error('worker', line, { worker: boot.id }),
       (question, asking) => void this.#options.feeds.answer(question, asking),
+      (purge) => this.#options.purged(purge),
     );
     this.workers.add(worker);
     this.#options.feeds.tellAll(worker);
@@ -219,6 +232,7 @@ export class Crew {
       this.cells.giveBack(cells, series.routes, series.upstreams);
       this.#options.limits.release(worker.id);
       this.#options.usage.release(worker.id);
+      if (responses !== null) this.#options.responses.release(responses);
       if (!worker.leaving) this.#replace(worker, end);
     });
     return worker;

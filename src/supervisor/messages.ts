@@ -1,4 +1,5 @@
 import type { FeedNews, FeedQuestion } from '../compile/feeds.ts';
+import type { ResponsePurge } from '../plan/response-store.ts';
 import type { GaugeSegments } from '../shared-memory/gauges.ts';
 import type { LimitSegments } from '../shared-memory/limit-segments.ts';
 import type { NamedSlotSegments } from '../shared-memory/named-slots.ts';
@@ -17,6 +18,8 @@ export interface WorkerBoot {
   readonly usage: UsageSegments;
   /** Null: there are too many workers, this one stores no responses. */
   readonly responses: ResponseSegments | null;
+  /** How many purges of what machines share the main thread knows of. */
+  readonly purgeCount: SharedArrayBuffer;
   readonly limitStore: SharedArrayBuffer;
   readonly stores: StoresSettings;
   /** The same in all workers of a process, and in no other one. */
@@ -55,6 +58,8 @@ export type FromWorker =
   | { readonly kind: 'refused'; readonly version: number; readonly refusal: Refusal }
   | { readonly kind: 'committed'; readonly version: number }
   | { readonly kind: 'feedQuestion'; readonly question: FeedQuestion }
+  /** Responses were purged here: other machines have to know. */
+  | { readonly kind: 'purged'; readonly purge: ResponsePurge }
   | { readonly kind: 'log'; readonly line: string };
 
 /** Why a plan could not be prepared. */

@@ -1,12 +1,15 @@
 import type { ProcessReading } from '../observability/metrics.ts';
 import type { RecordsState } from '../plan/records.ts';
+import type { BreakerReading } from '../shared-memory/breaker-view.ts';
 import type { WorkerVitals } from '../shared-memory/control.ts';
 import type { LimitsReading } from '../shared-memory/limit-segments.ts';
 import type { LimitStoreReading } from '../shared-memory/limit-store.ts';
 import type { RecentTraffic, RouteRate, UpstreamRate } from './recent.ts';
 import type { ReloadReason } from './reloader.ts';
+import type { ResponseStats } from './responses.ts';
 import type { SupervisionReport } from './supervision.ts';
 import type { Supervisor } from './supervisor.ts';
+import type { UpstreamSummary } from './upstreams/upstream-desk.ts';
 import type { UsageState } from './usage.ts';
 
 /** What `sluice status --json` prints and the admin API answers: a stable shape. */
@@ -35,6 +38,8 @@ export interface Status {
   readonly records: RecordsState | null;
   /** What is kept of quotas. */
   readonly usage: UsageState | null;
+  /** Stored responses. */
+  readonly cache: ResponseStats | null;
   /** What limits have decided since the start. */
   readonly limits: LimitsReading;
   /** The Redis that limits are kept in; null: they are kept here. */
@@ -43,6 +48,9 @@ export interface Status {
   readonly window: number;
   readonly routes: readonly RouteRate[];
   readonly upstreams: readonly UpstreamRate[];
+  /** Upstreams whose endpoints are looked for or asked how they are, or of which some were taken out. */
+  readonly endpoints: readonly UpstreamSummary[];
+  readonly breakers: readonly BreakerReading[];
 }
 
 export interface LastReload {
@@ -94,11 +102,14 @@ export function readStatus(
     supervision: supervisor.background?.supervision.report() ?? [],
     records: supervisor.background?.records.state ?? null,
     usage: supervisor.background?.usage.state ?? null,
+    cache: supervisor.background?.responses.stats ?? null,
     limits: supervisor.limits.read(supervisor.view()),
     limitStore: limitStoreOf(supervisor),
     window: traffic.seconds,
     routes: traffic.routes,
     upstreams: traffic.upstreams,
+    endpoints: supervisor.background?.upstreams.summaries() ?? [],
+    breakers: supervisor.breakers.list(),
   };
 }
 
@@ -117,6 +128,10 @@ export function readProcess(supervisor: Supervisor, version: string): ProcessRea
     limits: supervisor.limits.read(supervisor.view()),
     limitStore: limitStoreOf(supervisor),
     usage: usageOf(supervisor),
+    cache: cacheOf(supervisor),
+    upstreams: supervisor.background?.upstreams.summaries() ?? [],
+    breakers: supervisor.breakers.list(),
+    retryBudgets: supervisor.breakers.retryBudgets(),
     config: {
       version: supervisor.version,
       hash: supervisor.config.hash,
@@ -135,6 +150,13 @@ function limitStoreOf({ config, crew }: Supervisor): LimitStoreReading | null {
 function replaced(supervisor: Supervisor): Record<string, number> {
   const { lost, recycled } = supervisor.crew;
   return { crashed: lost.crashed, out_of_memory: lost.outOfMemory, hung: lost.hung, heap_nearly_full: recycled };
+}
+
+function cacheOf({ background }: Supervisor): ProcessReading['cache'] {
+  const stats = background?.responses.stats;
+  if (stats === undefined || stats.hits + stats.misses === 0) return null;
+  const { shared, ...counted } = stats;
+  return { ...counted, isShared: shared === null ? null : shared.failure === null };
 }
 
 function usageOf({ background }: Supervisor): ProcessReading['usage'] {

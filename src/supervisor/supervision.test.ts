@@ -7,6 +7,7 @@ import type { IdentifierModule } from '../plan/identifier.ts';
 import type { Records } from '../plan/records.ts';
 import { FeedHub } from './feed-hub.ts';
 import { Supervision } from './supervision.ts';
+import { UpstreamDesk } from './upstreams/upstream-desk.ts';
 
 function scene(settled?: Promise<void>): { supervision: Supervision; events: string[] } {
   const events: string[] = [];
@@ -29,8 +30,16 @@ function scene(settled?: Promise<void>): { supervision: Supervision; events: str
   );
   const registry = { policies: [], upstreamPolicies: [], identifiers: [module] };
   const records = {} as Records;
+  const upstreams = new UpstreamDesk({ endpoint: () => null, breakers: () => new Map() });
   return {
-    supervision: new Supervision({ registry, feeds, records, stateDirectory: null, problem: () => undefined }),
+    supervision: new Supervision({
+      registry,
+      feeds,
+      records,
+      stateDirectory: null,
+      upstreams,
+      problem: () => undefined,
+    }),
     events,
   };
 }

@@ -1,16 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SupervisedDocument } from '../compile/plan-document.ts';
+import type { UpstreamWork } from '../compile/upstream-work.ts';
 import type { IdentifierSuperviseEnv } from '../plan/identifier.ts';
 import type { Supervised } from '../plan/policy.ts';
 import type { Records } from '../plan/records.ts';
 import type { Registry } from '../plan/registry.ts';
+import { ENDPOINTS_FEED, HEALTH_FEED } from '../plan/upstream.ts';
 import type { FeedHub } from './feed-hub.ts';
+import type { UpstreamDesk } from './upstreams/upstream-desk.ts';
 
 export interface SupervisionOptions {
   readonly registry: Registry;
   readonly feeds: FeedHub;
   readonly records: Records;
   readonly stateDirectory: string | null;
+  readonly upstreams: UpstreamDesk;
   problem(message: string): void;
 }
 
@@ -38,7 +42,7 @@ export interface SupervisionChange {
   abandon(): void;
 }
 
-/** Background work that policies and entries of `auth` have on the main thread: keys of issuers, API keys, tokens. */
+/** Background work on the main thread: keys of issuers, API keys, tokens, endpoints of upstreams and their health. */
 export class Supervision {
   readonly #options: SupervisionOptions;
   readonly #running = new Map<string, Running>();
@@ -82,6 +86,21 @@ export class Supervision {
   }
 
   #start(document: SupervisedDocument): Running {
+    return document.kind === 'upstream' ? this.#watch(document) : this.#supervise(document);
+  }
+
+  #watch(document: SupervisedDocument): Running {
+    const { feeds, upstreams, problem } = this.#options;
+    const { owner, name, options } = document;
+    const work = upstreams.watch(options as UpstreamWork, {
+      endpoints: feeds.publisher(owner, ENDPOINTS_FEED, null),
+      health: feeds.publisher(owner, HEALTH_FEED, null),
+      problem: (message) => problem(`${name}: ${message}`),
+    });
+    return { document, work, reports: [] };
+  }
+
+  #supervise(document: SupervisedDocument): Running {
     const { registry, feeds, records, stateDirectory, problem } = this.#options;
     const { owner, kind, module, name, options, consumers } = document;
     const reports: (() => unknown)[] = [];

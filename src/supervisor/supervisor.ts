@@ -6,9 +6,12 @@ import { type Watcher, watchFiles } from '../config/watch.ts';
 import type { Registry } from '../plan/registry.ts';
 import { LimitMemory } from '../shared-memory/limit-segments.ts';
 import { MetricsView } from '../shared-memory/metrics-view.ts';
+import { ResponseMemory } from '../shared-memory/response-memory.ts';
 import { UsageMemory } from '../shared-memory/usage-segments.ts';
+import { PURGE_COUNT_BYTES } from '../stores/known-purges.ts';
 import { AdminAddress, type AdminFace } from './admin-address.ts';
-import { Background, type OpenRecords, type OpenUsage } from './background.ts';
+import { Background, type OpenPurgeLog, type OpenRecords, type OpenUsage } from './background.ts';
+import { BreakerDesk } from './breakers.ts';
 import type { ConfigAccepted, ConfigResult, KnownSeries } from './config-job.ts';
 import { Crew, type CrewSettings } from './crew.ts';
 import { FeedHub } from './feed-hub.ts';
@@ -36,6 +39,8 @@ export interface SupervisorOptions {
   openRecords: OpenRecords;
   /** Where it is kept what callers used of their quotas. */
   openUsage: OpenUsage;
+  /** By what machines share their purges. */
+  openPurgeLog: OpenPurgeLog;
   readonly admin: AdminFace;
   /** The process has nothing left to do. */
   ended(code: number): void;
@@ -52,8 +57,11 @@ export interface ReloadRecord {
 export class Supervisor {
   readonly startedAt = Date.now();
   readonly crew: Crew;
+  readonly breakers: BreakerDesk;
   readonly limits: LimitMemory;
   readonly usage: UsageMemory;
+  readonly responses: ResponseMemory;
+  readonly #purgeCount = new SharedArrayBuffer(PURGE_COUNT_BYTES);
   readonly state: StateDirectory;
   /** Null before the start. */
   background: Background | null = null;
@@ -93,12 +101,16 @@ export class Supervisor {
     const seed = [random.readInt32LE(0), random.readInt32LE(4)] as const;
     this.limits = new LimitMemory(config.settings.stores.local.buckets, seed);
     this.usage = new UsageMemory(seed);
+    this.responses = new ResponseMemory(config.settings.stores.local.cache, seed);
     this.crew = new Crew(
       {
         script: options.workerScript,
         feeds: this.#feeds,
         limits: this.limits,
         usage: this.usage,
+        responses: this.responses,
+        purgeCount: this.#purgeCount,
+        purged: (purge) => this.background?.responses.announce(purge),
         stores: config.settings.stores,
         env: () => this.state.workerEnv(process.env),
         log: options.log,
@@ -108,6 +120,7 @@ export class Supervisor {
       },
       crewSettings(config.settings),
     );
+    this.breakers = new BreakerDesk(this.crew.cells.states, (message) => this.#log.info('breaker', message));
   }
 
   /** Comes back when requests are served; throws `StartError` when that cannot be. */
@@ -230,7 +243,11 @@ export class Supervisor {
       feeds: this.#feeds,
       records: this.#options.openRecords,
       usage: this.#options.openUsage,
+      purgeLog: this.#options.openPurgeLog,
+      responses: this.responses,
+      purgeCount: this.#purgeCount,
       usageMemory: this.usage,
+      states: this.crew.cells.states,
       settings,
       stateDirectory: this.state.isUsable ? this.state.path : null,
       keyDirectory: () =>

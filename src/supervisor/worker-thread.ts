@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { FeedQuestion } from '../compile/feeds.ts';
+import type { ResponsePurge } from '../plan/response-store.ts';
 import { ControlCell, type WorkerVitals } from '../shared-memory/control.ts';
 import type { FromWorker, PlanParcel, Refusal, ToWorker, WorkerBoot } from './messages.ts';
 import { within } from './within.ts';
@@ -54,6 +55,7 @@ export class WorkerThread {
   readonly #thread: Worker;
   readonly #log: (line: string) => void;
   readonly #asked: (question: FeedQuestion, worker: WorkerThread) => void;
+  readonly #purged: (purge: ResponsePurge) => void;
   #waiting: Waiting[] = [];
   #terminated = false;
   #startedNow: () => void = () => undefined;
@@ -64,9 +66,11 @@ export class WorkerThread {
     boot: WorkerBoot,
     log: (line: string) => void,
     asked: (question: FeedQuestion, worker: WorkerThread) => void,
+    purged: (purge: ResponsePurge) => void,
   ) {
     this.id = boot.id;
     this.#asked = asked;
+    this.#purged = purged;
     this.ownsUnixSockets = boot.ownsUnixSockets;
     this.metrics = boot.metrics;
     this.control = new ControlCell(boot.control);
@@ -169,6 +173,10 @@ export class WorkerThread {
     }
     if (message.kind === 'feedQuestion') {
       this.#asked(message.question, this);
+      return;
+    }
+    if (message.kind === 'purged') {
+      this.#purged(message.purge);
       return;
     }
     const kind = message.kind === 'refused' ? 'prepared' : message.kind;

@@ -34,7 +34,6 @@ export class DnsServer implements AsyncDisposable {
   readonly questions: string[] = [];
   readonly #udp: UdpSocket;
   readonly #tcp: Server;
-  #port = 0;
 
   private constructor(zone: DnsZone) {
     this.zone = zone;
@@ -58,18 +57,25 @@ export class DnsServer implements AsyncDisposable {
     });
   }
 
+  /** UDP and TCP have to have the same port, and somebody else may have one of them. */
   static async start(zone: DnsZone): Promise<DnsServer> {
-    const server = new DnsServer(zone);
-    server.#udp.bind(0, '127.0.0.1');
-    await once(server.#udp, 'listening');
-    server.#port = server.#udp.address().port;
-    server.#tcp.listen(server.#port, '127.0.0.1');
-    await once(server.#tcp, 'listening');
-    return server;
+    for (let attempt = 0; ; attempt++) {
+      const server = new DnsServer(zone);
+      try {
+        server.#tcp.listen(0, '127.0.0.1');
+        await once(server.#tcp, 'listening');
+        server.#udp.bind(server.tcpPort, '127.0.0.1');
+        await once(server.#udp, 'listening');
+        return server;
+      } catch (error) {
+        await server[Symbol.asyncDispose]();
+        if (attempt === 10) throw error;
+      }
+    }
   }
 
   get address(): string {
-    return `127.0.0.1:${this.#port}`;
+    return `127.0.0.1:${this.tcpPort}`;
   }
 
   get tcpPort(): number {

@@ -12,6 +12,7 @@ interface Entry {
   readonly body: Buffer;
   readonly tags: readonly string[];
   readonly storedAt: number;
+  readonly version: number;
   isStale: boolean;
 }
 
@@ -22,6 +23,7 @@ export class MemoryResponseStore implements ResponseStore {
   readonly entries = new Map<string, Entry>();
   readonly flights = new Map<string, MemoryFill>();
   readonly fills = new Set<MemoryFill>();
+  versions = 0;
   /** Found and not released. */
   held = 0;
 
@@ -33,14 +35,14 @@ export class MemoryResponseStore implements ResponseStore {
   find(key: string): StoredResponse | null {
     const entry = this.entries.get(key);
     if (entry === undefined) return null;
-    const { meta, body, storedAt, isStale } = entry;
+    const { meta, body, storedAt, version, isStale } = entry;
     this.held++;
     let isHeld = true;
     const release = (): void => {
       if (isHeld) this.held--;
       isHeld = false;
     };
-    return { meta, body, storedAt, isStale, release };
+    return { meta, body, storedAt, version, isStale, release };
   }
 
   begin(key: string): Fill | Flight {
@@ -71,10 +73,11 @@ export class MemoryResponseStore implements ResponseStore {
     return count;
   }
 
-  refresh(key: string, meta: Uint8Array): boolean {
+  refresh(key: string, meta: Uint8Array, version: number): boolean {
     const entry = this.entries.get(key);
-    if (entry === undefined) return false;
-    this.entries.set(key, { ...entry, meta: Buffer.from(meta), storedAt: this.now(), isStale: false });
+    if (entry?.version !== version) return false;
+    const refreshed = { meta: Buffer.from(meta), storedAt: this.now(), version: ++this.versions, isStale: false };
+    this.entries.set(key, { ...entry, ...refreshed });
     return true;
   }
 }
@@ -133,7 +136,8 @@ class MemoryFill implements Fill {
     }
     if (!this.isPurged) {
       const { meta, body, tags } = this;
-      this.#store.entries.set(this.key, { meta, body, tags, storedAt: this.#store.now(), isStale: false });
+      const version = ++this.#store.versions;
+      this.#store.entries.set(this.key, { meta, body, tags, storedAt: this.#store.now(), version, isStale: false });
     }
     this.#end('whole');
   }

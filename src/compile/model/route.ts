@@ -3,7 +3,7 @@ import { errors } from '../../base/gateway-error.ts';
 import { suggest } from '../../base/suggest.ts';
 import { count, duration, headerName, listOf, mapOf, network, regex } from '../../plan/fields.ts';
 import { finalStatus, fixedAnswer, fixedHeaders } from '../../plan/fixed-answer.ts';
-import { composeSchema, laterSettingShape } from './later-fields.ts';
+import { composeSchema } from './later-fields.ts';
 
 /** The parts of the document that speak of routes: targets, conditions, and the settings that are no policies. */
 
@@ -26,6 +26,29 @@ const redirect = z.union([
 const to = z.union([
   z.string().min(1).describe('The name of an upstream, or a URL.'),
   z.record(z.string().min(1), count(0, 1_000_000)).describe('Upstreams by name, each with its weight.'),
+]);
+
+const place = z.union([
+  z.strictObject({ header: headerName().describe('The value of a header.') }),
+  z.strictObject({ cookie: z.string().min(1).describe('The value of a cookie.') }),
+]);
+const pin = z.enum(['address', 'identity', 'consumer']);
+const split = z.union([
+  pin.transform((by) => ({ by, force: undefined })),
+  z
+    .strictObject({
+      by: z
+        .union([pin, place])
+        .optional()
+        .describe('What makes a caller meet the same side again. Those without it go by their address.'),
+      force: place
+        .optional()
+        .describe('Where a request may name the upstream that it wants. One without weight is not to be had.'),
+    })
+    .refine(({ by, force }) => by !== undefined || force !== undefined, {
+      message: 'this changes nothing',
+      params: { remedy: 'Add `by` or `force`.' },
+    }),
 ]);
 
 const pattern = z.strictObject({ regex: regex() });
@@ -81,6 +104,10 @@ export const settingShape = {
     .transform((allowed) => (allowed ? 'allowed' : 'refused'))
     .optional()
     .describe('Let WebSocket and other upgrades through.'),
+  split: z
+    .union([z.literal(false), split])
+    .optional()
+    .describe('How calls are given to the sides of a `to` with weights; without it every call is drawn anew.'),
   limitHeaders: z
     .enum(['standard', 'legacy', 'both', 'none'])
     .optional()
@@ -90,7 +117,6 @@ export const settingShape = {
     .union([z.literal(false), z.record(errorKey, errorPage).meta({ mergeByName: true })])
     .optional()
     .describe('Bodies and headers of refusals, by code or status.'),
-  ...laterSettingShape,
 };
 
 export const targetShape = {
@@ -112,6 +138,7 @@ export const routeShape = {
 
 export const matchShape = { match: match.optional().describe('Conditions; the first alternative that fits answers.') };
 
+export type SplitValue = z.output<typeof split>;
 export type MatcherValue = z.output<typeof matcher>;
 export type MatchValue = z.output<typeof match>;
 export type RespondValue = z.output<typeof respond>;

@@ -1,10 +1,12 @@
 import { z } from 'zod';
-import { count, duration, listOf, secret } from '../../plan/fields.ts';
+import { count, duration, listOf, orTrue, secret, size } from '../../plan/fields.ts';
 import { noStores } from '../../stores/settings.ts';
 import { clientTls } from './client-tls.ts';
 import { redisUrl } from './redis-url.ts';
 
 /** The part of the document that says where state is kept that outlives a process or is shared by several. */
+
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 const shared = z.strictObject({
   redis: redisUrl().optional().describe('URL of the server: Redis 6.2 or later, or Valkey.'),
@@ -33,12 +35,31 @@ const shared = z.strictObject({
     .enum(['local', 'allow', 'deny'])
     .default('local')
     .describe('What limited requests get while it is away: what this machine knows, passage, or 503.'),
+  cache: z
+    .union([
+      z.literal(false),
+      orTrue(
+        z.strictObject({
+          maxObject: size({ min: 1024, max: 768 * 1024 })
+            .prefault('256KiB')
+            .describe('Largest response that the machines share.'),
+          maxLifetime: duration({ min: 1000, max: 30 * DAY_MS })
+            .prefault('1d')
+            .describe('How long one is kept there at most.'),
+        }),
+      ),
+    ])
+    .default(false)
+    .describe('Share stored responses too. Purges reach all machines with or without it.'),
 });
 
 const local = z.strictObject({
   buckets: count(1_024, 2 ** 26)
     .default(noStores.local.buckets)
     .describe('Keys of limits that can be at work at once; 32 bytes of shared memory for each that is used.'),
+  cache: size({ min: 1024 ** 2, max: 32 * 1024 ** 3 })
+    .default(noStores.local.cache)
+    .describe('Memory for stored responses, once for all workers; what is not used is not taken.'),
 });
 
 export const storesSchema = z.strictObject({

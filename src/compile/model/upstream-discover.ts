@@ -40,13 +40,13 @@ const lookUp = {
     })
     .prefault({})
     .describe('Bounds of how long the records say that they are good.'),
-  timeout: duration({ min: 10, max: 60_000 }).prefault('2s').describe('How long a name server may take to answer.'),
+  timeout: duration({ min: 10, max: 60_000 }).prefault('2s').describe('How long an answer may take.'),
   keepFor,
 };
 
 const placing = {
-  weight: count(1, 1_000_000).default(1).describe('Of each target that is found.'),
-  priority: count(0, 1000).default(0).describe('Group of each target that is found; 0 is the first.'),
+  weight: count(1, 1_000_000).default(1).describe('Of `dns`: that of each target that is found.'),
+  priority: count(0, 1000).default(0).describe('Of `dns`: group of each target that is found; 0 is the first.'),
 };
 
 const sources = [
@@ -54,7 +54,7 @@ const sources = [
     dns: nameUrl('http://orders.internal:8080', false).describe(
       'Every address (A, AAAA) of this full name is a target.',
     ),
-    family: z.enum(['any', 'ipv4', 'ipv6']).default('any').describe('Which addresses.'),
+    family: z.enum(['any', 'ipv4', 'ipv6']).default('any').describe('Of `dns`: which addresses.'),
     ...placing,
     ...lookUp,
   }),
@@ -70,12 +70,14 @@ const sources = [
   }),
   z.strictObject({
     http: httpUrl().describe('Answers a JSON list, written as `targets` is.'),
-    interval: duration({ min: 500, max: 86_400_000 }).prefault('10s').describe('From one request to the next.'),
-    timeout: duration({ min: 10, max: 60_000 }).prefault('5s').describe('How long an answer may take as a whole.'),
+    interval: duration({ min: 500, max: 86_400_000 })
+      .prefault('10s')
+      .describe('Of `http`: from one request to the next.'),
+    timeout: duration({ min: 10, max: 60_000 }).prefault('5s').describe('How long an answer may take.'),
     maxSize: size({ min: 1024, max: 16 * 1024 * 1024 })
       .prefault('1MiB')
-      .describe('Largest answer.'),
-    headers: fieldMap().optional().describe('Fields of the request, such as `authorization`.'),
+      .describe('Of `http`: largest answer.'),
+    headers: fieldMap().optional().describe('Of `http`: fields of the request, such as `authorization`.'),
     tls: clientTls.optional().describe('How an `https:` URL is spoken to.'),
     keepFor,
   }),

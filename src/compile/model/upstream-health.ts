@@ -57,7 +57,9 @@ export const healthSchema = z.strictObject({
     .refine((share) => share <= 0.5, { message: 'this must be at most `50%`', params: { remedy: 'Write `20%`.' } })
     .prefault('20%')
     .describe('How far an interval may be off by chance, so that gateways do not ask all at once.'),
-  timeout: duration({ min: 10, max: 60_000 }).prefault('2s').describe('How long a check may take as a whole.'),
+  timeout: duration({ min: 10, max: 60_000 })
+    .optional()
+    .describe('How long a check may take as a whole; `2s`, or a shorter `interval`.'),
   healthyAfter: count(1, 100)
     .default(2)
     .describe('Good checks in a row after which an unhealthy target is well again.'),

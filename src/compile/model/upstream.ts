@@ -75,7 +75,9 @@ export function upstreamsSchema(policies: readonly PolicyModule[]) {
     upstreamUrl(),
     z.strictObject({
       targets: listOf(targetSchema).default([]).describe('Where it runs.'),
-      discover: discoverSchema.optional().describe('Where to find further targets, which come and go.'),
+      discover: discoverSchema
+        .optional()
+        .describe('Where to find further targets, which come and go: `dns`, `srv`, `file` or `http`.'),
       health: healthSchema.optional().describe('Ask the targets whether they are well; once for all workers.'),
       balance: balanceSchema.optional().describe('How calls are spread over the targets; `round-robin`.'),
       ejection: ejectionSchema.optional().describe('Leave targets alone for a while that fail while they are used.'),

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type ClientRequest, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { addAbortSignal } from 'node:stream';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../../base/clock.ts';
 import { trustingAgent } from '../trusting-agent.ts';
 
 /** A document of an issuer: configuration or keys. */

@@ -1,5 +1,5 @@
+import type { Clock } from '../../../base/clock.ts';
 import type { Closable } from '../../../plan/policy.ts';
-import type { Clock } from '../clock.ts';
 import type { PublicJwk } from './jwks-feed.ts';
 
 /** The keys that are in use, for as long as they may be. */

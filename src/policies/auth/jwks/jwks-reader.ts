@@ -1,5 +1,5 @@
+import type { Clock } from '../../../base/clock.ts';
 import type { Closable } from '../../../plan/policy.ts';
-import type { Clock } from '../clock.ts';
 import { discoverKeys } from './jwks-discovery.ts';
 import { type FetchedDocument, FetchFailure, fetchDocument, forPeople } from './jwks-fetch.ts';
 import type { FetchOptions } from './jwks-options.ts';

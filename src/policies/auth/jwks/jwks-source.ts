@@ -1,5 +1,5 @@
+import type { Clock } from '../../../base/clock.ts';
 import type { Closable } from '../../../plan/policy.ts';
-import type { Clock } from '../clock.ts';
 import type { JwksState, PublicJwk } from './jwks-feed.ts';
 import { FetchFailure } from './jwks-fetch.ts';
 import { HeldKeys } from './jwks-held.ts';

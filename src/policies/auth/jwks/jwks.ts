@@ -1,6 +1,6 @@
+import { type Clock, systemClock } from '../../../base/clock.ts';
 import type { IdentifierSuperviseEnv } from '../../../plan/identifier.ts';
 import type { Supervised } from '../../../plan/policy.ts';
-import { type Clock, systemClock } from '../clock.ts';
 import { type JwksState, KEYS_FEED, STATE } from './jwks-feed.ts';
 import { JwksMemory } from './jwks-memory.ts';
 import type { JwksOptions } from './jwks-options.ts';

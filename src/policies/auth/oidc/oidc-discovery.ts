@@ -1,6 +1,6 @@
+import type { Clock } from '../../../base/clock.ts';
 import type { FeedPublisher } from '../../../plan/feed.ts';
 import type { Supervised } from '../../../plan/policy.ts';
-import type { Clock } from '../clock.ts';
 import type { Outage } from '../outage.ts';
 import { METADATA } from './oidc-feeds.ts';
 import type { ProviderClient, ProviderMetadata } from './oidc-provider.ts';

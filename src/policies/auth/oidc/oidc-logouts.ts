@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
+import type { Clock } from '../../../base/clock.ts';
 import type { FeedPublisher } from '../../../plan/feed.ts';
 import type { Closable, Supervised } from '../../../plan/policy.ts';
 import type { Records } from '../../../plan/records.ts';
-import type { Clock } from '../clock.ts';
 import type { Outage } from '../outage.ts';
 import type { LogoutHint } from './oidc-feeds.ts';
 

@@ -1,6 +1,6 @@
+import type { Clock } from '../../../base/clock.ts';
 import type { FeedPublisher } from '../../../plan/feed.ts';
 import type { Closable } from '../../../plan/policy.ts';
-import type { Clock } from '../clock.ts';
 import type { Outage } from '../outage.ts';
 import type { Discovery } from './oidc-discovery.ts';
 import { OVER, renewalKey } from './oidc-feeds.ts';

@@ -1,6 +1,6 @@
+import { type Clock, systemClock } from '../../../base/clock.ts';
 import type { IdentifierSuperviseEnv } from '../../../plan/identifier.ts';
 import type { Supervised } from '../../../plan/policy.ts';
-import { type Clock, systemClock } from '../clock.ts';
 import { Outage } from '../outage.ts';
 import { Discovery } from './oidc-discovery.ts';
 import { LOGOUTS_FEED, PROVIDER_FEED, RENEWALS_FEED, sealFor } from './oidc-feeds.ts';

@@ -1,12 +1,14 @@
-import type { Closable } from '../../plan/policy.ts';
-
 /** Time and chance, so that tests can have their own. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
   /** From 0 up to 1. */
   random(): number;
-  after(milliseconds: number, run: () => void): Closable;
+  after(milliseconds: number, run: () => void): Timer;
+}
+
+export interface Timer {
+  close(): void;
 }
 
 export const systemClock: Clock = {
