@@ -1,5 +1,4 @@
 import { documentSchema } from '../src/compile/model/document.ts';
-import { laterSettingShape, laterUpstreamShape } from '../src/compile/model/later-fields.ts';
 import { optionTable, type Row, rowsOf, type Schema, schemaOf } from './option-table.ts';
 
 /** Parts of the configuration that have a page of their own besides. */
@@ -54,7 +53,7 @@ function tableOf(key: string, schema: Schema, shared: ReadonlySet<string>): Row[
   return first === undefined || first.takes.startsWith('a map') ? inner : [first, ...inner];
 }
 
-const later = new Set([...Object.keys(laterSettingShape), ...Object.keys(laterUpstreamShape), 'compose']);
+const later = new Set(['compose']);
 
 /** What the configuration knows and the gateway does not do yet is named, and no more. */
 function withoutLater(row: Row): Row[] {
@@ -62,6 +61,5 @@ function withoutLater(row: Row): Row[] {
   const at = parts.findIndex((part) => later.has(part));
   if (at < 0) return [row];
   if (at < parts.length - 1) return [];
-  const missing = parts[at] === 'balance' ? 'Only `round-robin` is available yet.' : 'Not available yet.';
-  return [{ ...row, description: `${row.description} ${missing}` }];
+  return [{ ...row, description: `${row.description} Not available yet.` }];
 }

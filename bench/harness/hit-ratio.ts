@@ -33,6 +33,8 @@ export class ZipfTrace {
 /** A cache without any overhead of its own that throws out what was not asked for the longest. */
 class LeastRecentlyUsed {
   readonly #sizes = new Map<number, number>();
+  /** One for all: a new one would go over all that was deleted before. */
+  readonly #oldest = this.#sizes.entries();
   readonly #bound: number;
   #bytes = 0;
 
@@ -45,8 +47,8 @@ class LeastRecentlyUsed {
     this.#sizes.set(object, size);
     if (isHit) return true;
     this.#bytes += size;
-    for (const [oldest, its] of this.#sizes) {
-      if (this.#bytes <= this.#bound) break;
+    while (this.#bytes > this.#bound) {
+      const [oldest, its] = this.#oldest.next().value as [number, number];
       this.#sizes.delete(oldest);
       this.#bytes -= its;
     }

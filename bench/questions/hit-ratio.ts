@@ -10,14 +10,50 @@ const MUST = 3;
 
 const api = (): number => 1_024;
 /** From 300 bytes to 40 KB, half of them below 2 KB. */
-const mixed = (object: number): number => 300 + Math.round(40_000 * ((Math.imul(object + 1, 0x9e3779b1) >>> 0) / 2 ** 32) ** 4);
+const mixed = (object: number): number =>
+  300 + Math.round(40_000 * ((Math.imul(object + 1, 0x9e3779b1) >>> 0) / 2 ** 32) ** 4);
 
 const CASES: readonly HitRatioCase[] = [
-  { label: 'Zipf 0.9, 100,000 of 1 KiB', memory: 8 * MEBIBYTE, objects: 100_000, requests: 1_000_000, exponent: 0.9, size: api },
-  { label: 'the same in 64 MiB, 1,000,000', memory: 64 * MEBIBYTE, objects: 1_000_000, requests: 2_000_000, exponent: 0.9, size: api },
-  { label: 'Zipf 0.9, 100,000 of many sizes', memory: 64 * MEBIBYTE, objects: 100_000, requests: 1_000_000, exponent: 0.9, size: mixed },
-  { label: 'Zipf 0.7, 100,000 of 1 KiB', memory: 8 * MEBIBYTE, objects: 100_000, requests: 1_000_000, exponent: 0.7, size: api },
-  { label: 'Zipf 1.1, 100,000 of 1 KiB', memory: 8 * MEBIBYTE, objects: 100_000, requests: 1_000_000, exponent: 1.1, size: api },
+  {
+    label: 'Zipf 0.9, 100,000 of 1 KiB',
+    memory: 8 * MEBIBYTE,
+    objects: 100_000,
+    requests: 1_000_000,
+    exponent: 0.9,
+    size: api,
+  },
+  {
+    label: 'the same in 64 MiB, 1,000,000',
+    memory: 64 * MEBIBYTE,
+    objects: 1_000_000,
+    requests: 2_000_000,
+    exponent: 0.9,
+    size: api,
+  },
+  {
+    label: 'Zipf 0.9, 100,000 of many sizes',
+    memory: 64 * MEBIBYTE,
+    objects: 100_000,
+    requests: 1_000_000,
+    exponent: 0.9,
+    size: mixed,
+  },
+  {
+    label: 'Zipf 0.7, 100,000 of 1 KiB',
+    memory: 8 * MEBIBYTE,
+    objects: 100_000,
+    requests: 1_000_000,
+    exponent: 0.7,
+    size: api,
+  },
+  {
+    label: 'Zipf 1.1, 100,000 of 1 KiB',
+    memory: 8 * MEBIBYTE,
+    objects: 100_000,
+    requests: 1_000_000,
+    exponent: 1.1,
+    size: api,
+  },
 ];
 
 /** How often is what is asked for still there, in a memory that is too small for all of it? */
@@ -52,7 +88,9 @@ export const hitRatio: Question = {
           ]),
         },
       ],
-      notes: ['The LRU is an ideal one: it takes no memory for itself. On Zipf 0.9 the store has to beat it by 3 points.'],
+      notes: [
+        'The LRU is an ideal one: it takes no memory for itself. On Zipf 0.9 the store has to beat it by 3 points.',
+      ],
       failures: missed.map(({ label }) => `hit ratio: less than ${MUST} points better than an LRU on ${label}`),
     };
   },

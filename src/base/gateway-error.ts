@@ -78,13 +78,7 @@ export const errors = Object.freeze({
   upstreamReset: define('upstream_reset', 502, 'upstream', 'if-reused', 'The service closed the connection'),
   upstreamMalformed: define('upstream_malformed', 502, 'upstream', 'no', 'The service answered with invalid HTTP'),
   upstreamTls: define('upstream_tls_failed', 502, 'upstream', 'yes', 'The service cannot be reached securely'),
-  upstreamUnavailable: define(
-    'upstream_unavailable',
-    503,
-    'gateway',
-    'yes',
-    'The service has no endpoint',
-  ),
+  upstreamUnavailable: define('upstream_unavailable', 503, 'gateway', 'yes', 'The service has no endpoint'),
   circuitOpen: define('circuit_open', 503, 'gateway', 'no', 'The service is not asked at the moment'),
   upstreamBusy: define('upstream_busy', 503, 'gateway', 'yes', 'The service has no free connection'),
   identityUnavailable: define(

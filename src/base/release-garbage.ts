@@ -12,10 +12,10 @@ let collect: Collect | null = null;
  */
 export function releaseGarbage(): void {
   if (collect === null) {
-    // There is no other way to ask for it in a process that was started without the flag.
+    // There is no other way to ask for it in a process that was started without the flag. It stays: flags are the whole
+    // process's, and another thread may be at the same place.
     setFlagsFromString('--expose-gc');
     collect = runInNewContext('gc') as Collect;
-    setFlagsFromString('--no-expose-gc');
   }
   collect({ type: 'major', flavor: 'last-resort' });
 }

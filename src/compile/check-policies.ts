@@ -1,12 +1,12 @@
 import type { KeyPath } from '../config/key-path.ts';
-import { noResponses } from '../plan/no-responses.ts';
-import { noSharedResponses } from '../plan/shared-responses.ts';
 import { neverOverloaded, openGate } from '../plan/admission.ts';
 import { closedCircuit } from '../plan/breaker.ts';
+import { noResponses } from '../plan/no-responses.ts';
 import type { Plans } from '../plan/plans.ts';
 import type { Fact, Hooks, PolicyModule, RouteFacts } from '../plan/policy.ts';
-import { nothingHappens } from '../plan/route-events.ts';
 import { idleBudget } from '../plan/retry-budget.ts';
+import { nothingHappens } from '../plan/route-events.ts';
+import { noSharedResponses } from '../plan/shared-responses.ts';
 import { unwrittenFacts } from './chain.ts';
 import { noCredentials } from './check-auth.ts';
 import type { CheckContext } from './check-context.ts';

@@ -1,9 +1,9 @@
-import { noResponses } from '../plan/no-responses.ts';
-import { noSharedResponses } from '../plan/shared-responses.ts';
 import { neverOverloaded, openGate } from '../plan/admission.ts';
 import { closedCircuit } from '../plan/breaker.ts';
-import { nothingHappens } from '../plan/route-events.ts';
+import { noResponses } from '../plan/no-responses.ts';
 import { idleBudget } from '../plan/retry-budget.ts';
+import { nothingHappens } from '../plan/route-events.ts';
+import { noSharedResponses } from '../plan/shared-responses.ts';
 import type { CheckedConfig } from './check.ts';
 import { noCredentials } from './check-auth.ts';
 import { plansOf } from './check-plans.ts';
