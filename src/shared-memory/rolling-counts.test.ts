@@ -44,6 +44,19 @@ describe('counts over a rolling window', () => {
     );
   });
 
+  test('are known to a worker whose clock is behind by a tick', () => {
+    const words = memory();
+    const [ahead, behind] = [new RollingCounts(words, 0, 2, WINDOW), new RollingCounts(words, 0, 2, WINDOW)];
+    for (let at = START; at < START + WINDOW; at += PART) {
+      behind.advance(at);
+      behind.add(0, 1);
+    }
+    const end = START + WINDOW;
+    ahead.advance(end);
+    assert.equal(behind.sum(0, end - 50), 9);
+    assert.equal(ahead.sum(0, end), 9);
+  });
+
   test('a reset forgets what was counted, and counts on', () => {
     const counts = new RollingCounts(memory(), 0, 2, WINDOW);
     counts.advance(START);

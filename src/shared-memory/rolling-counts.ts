@@ -46,10 +46,12 @@ export class RollingCounts {
   /** What the window saw; -1: unknown for the moment, because somebody is late with writing down. */
   sum(counter: number, now: number): number {
     const words = this.#words;
-    const from = Math.floor(now / this.#length) - PARTS + 1;
+    const part = Math.floor(now / this.#length);
     const current = Atomics.load(words, this.#at + CURRENT);
     // Nothing was counted since.
-    if (from > current) return 0;
+    if (part - PARTS + 1 > current) return 0;
+    // A worker whose clock is ahead has begun the next part, and written over the one that would be the first here.
+    const from = Math.max(part, current) - PARTS + 1;
     const noted = this.#part(from);
     if (Atomics.load(words, noted) !== from) return -1;
     // They wrap around. What was noted may have been taken back since.
