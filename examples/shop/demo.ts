@@ -82,6 +82,29 @@ try {
     `for i in $(seq 12); do curl -s -o /dev/null -w '%{http_code} ' -X POST -H "Authorization: Bearer $TOKEN" ${gateway}/v1/orders; done; echo`,
     `curl -i -X POST -H "Authorization: Bearer $TOKEN" ${gateway}/v1/orders`,
   );
+  const catalogs = services.filter(({ name }) => /^catalog-\d$/.test(name)).map(({ url }) => url);
+  const orders = services.find(({ name }) => name === 'orders')?.url ?? '';
+  show(
+    'the cache: the second answer is a stored one, compressed once for all who take br; see Cache-Status and Age',
+    `curl -s -o /dev/null -D - -H 'Accept-Encoding: br' ${gateway}/v1/catalog/deals`,
+    `curl -s -o /dev/null -D - -H 'Accept-Encoding: br' ${gateway}/v1/catalog/deals`,
+    'npx sluice cache list -c examples/shop/sluice.yaml',
+  );
+  show(
+    'a catalog that fails: what is stored is still served, for the rest there is a static copy; X-Sluice-Fallback says so',
+    ...catalogs.map((url) => `curl -X POST ${url}/break`),
+    `curl -i --compressed -H 'Accept-Encoding: br' ${gateway}/v1/catalog/deals`,
+    `curl -i ${gateway}/v1/catalog/3`,
+    'npx sluice upstreams catalog -c examples/shop/sluice.yaml',
+    ...catalogs.map((url) => `curl -X POST ${url}/mend`),
+  );
+  show(
+    'a breaker: after 20 failing calls nobody asks any more for 5 s',
+    `curl -X POST ${orders}/break`,
+    `for i in $(seq 40); do curl -s -o /dev/null -w '%{http_code} ' -H "x-api-key: ${readFileSync(join(here, 'keys/acme'), 'utf8').trim()}" ${gateway}/v1/orders/7; done; echo`,
+    'npx sluice breaker list -c examples/shop/sluice.yaml',
+    `curl -X POST ${orders}/mend`,
+  );
   show(
     'keys for partners, made and withdrawn while the gateway runs',
     'npx sluice keys create --consumer acme -c examples/shop/sluice.yaml',

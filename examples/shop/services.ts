@@ -60,11 +60,23 @@ const services: readonly Service[] = [
   { name: 'orders-next', port: 4006, answer: (_request, url) => ({ orders, by: 'orders-next', path: url.pathname }) },
 ];
 
+/** `POST /break` and `POST /mend`, for seeing what the gateway makes of a service that fails. */
 function listen(service: Service): Promise<Server> {
+  let isBroken = false;
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
     request.resume();
     request.on('end', () => {
-      const answer = service.answer(request, new URL(request.url ?? '/', 'http://service'));
+      const url = new URL(request.url ?? '/', 'http://service');
+      if (request.method === 'POST' && (url.pathname === '/break' || url.pathname === '/mend')) {
+        isBroken = url.pathname === '/break';
+        response.end(`${service.name} ${isBroken ? 'is broken' : 'works'}\n`);
+        return;
+      }
+      if (isBroken) {
+        response.writeHead(503, { 'content-type': 'text/plain' }).end('broken\n');
+        return;
+      }
+      const answer = service.answer(request, url);
       response.writeHead(answer === undefined ? 404 : request.method === 'POST' ? 201 : 200, {
         'content-type': 'application/json',
         'x-served-by': service.name,

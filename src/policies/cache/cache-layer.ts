@@ -192,6 +192,7 @@ export class CacheLayer {
       this.#notCached(call, sink);
       return;
     }
+    const isFirst = found.variants === null;
     if (found.key === '') {
       found.variants = variants.begin(asked.primary, '');
       if (found.variants !== null) found.key = variants.keyOf(asked);
@@ -218,7 +219,7 @@ export class CacheLayer {
         turn.abandon();
         return;
       }
-      const reason = why === 'miss' && known !== null ? 'vary-miss' : why === 'miss' ? 'uri-miss' : why;
+      const reason = why === 'miss' ? (isFirst ? 'uri-miss' : 'vary-miss') : why;
       const fetch = new Fetch(this.#workings, asked, key, known, reason, before, turn);
       if (!this.#workings.shared.isKept || directives?.noCache) fetch.run();
       else new SharedLookup(this.#workings, asked, sink, known, turn, fetch).run();
