@@ -1,6 +1,7 @@
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import { fieldName } from '../base/headers.ts';
-import { type BodySink, type BodySource, Chunk } from '../plan/call.ts';
+import { BufferedBody } from '../plan/buffered-body.ts';
+import type { BodySink, BodySource } from '../plan/call.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import type { BodyNeed, BodyTaker } from '../plan/policy.ts';
 import { Reply } from '../plan/reply.ts';
@@ -84,28 +85,6 @@ class StreamedBody implements BodySource {
   cancel(): void {
     this.#source.cancel();
   }
-}
-
-/** A body that is here as a whole. */
-export class BufferedBody implements BodySource {
-  readonly size: number;
-  readonly replayable = true;
-  started = false;
-  readonly #bytes: Buffer;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-    this.size = bytes.length;
-  }
-
-  start(sink: BodySink): void {
-    this.started = true;
-    sink.data(Chunk.whole(this.#bytes, true));
-    sink.end(null);
-  }
-
-  resume(): void {}
-  cancel(): void {}
 }
 
 /** Lets the route's policies have the request body; answers undefined to go on, or a reply. */

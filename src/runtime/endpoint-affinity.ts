@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
-import type { GatewayError } from '../base/gateway-error.ts';
-import { fieldName, type HeaderBlock } from '../base/headers.ts';
-import type { Chunk, ResponseHead, Sink, Tunnel, UpstreamCall } from '../plan/call.ts';
+import { fieldName } from '../base/headers.ts';
+import type { ResponseHead, Sink, Tunnel, UpstreamCall } from '../plan/call.ts';
+import { PassingSink } from '../plan/passing-sink.ts';
 import type { AffinityOptions, Endpoint } from '../plan/upstream.ts';
 import { cookieField, cookieValue, splitCookies } from '../semantics/cookie.ts';
 import type { EndpointSet } from './endpoint-set.ts';
@@ -120,50 +120,29 @@ export class Affinity {
 }
 
 /** Tells the client where it is bound to, once that has answered. */
-export class AffineSink implements Sink {
+export class AffineSink extends PassingSink {
   /** Null: nowhere yet. */
   readonly bound: PoolEndpoint | null;
   readonly #call: UpstreamCall;
-  readonly #sink: Sink;
   readonly #affinity: Affinity;
   readonly #isOld: boolean;
 
   constructor(call: UpstreamCall, sink: Sink, affinity: Affinity, bound: PoolEndpoint | null, isOld: boolean) {
+    super(sink);
     this.#call = call;
-    this.#sink = sink;
     this.#affinity = affinity;
     this.bound = bound;
     this.#isOld = isOld;
   }
 
-  get takesFramed(): boolean {
-    return this.#sink.takesFramed;
-  }
-
-  informational(head: ResponseHead): void {
-    this.#sink.informational(head);
-  }
-
-  head(head: ResponseHead): void {
+  override head(head: ResponseHead): void {
     this.#tell(head);
-    this.#sink.head(head);
+    super.head(head);
   }
 
-  data(chunk: Chunk): boolean {
-    return this.#sink.data(chunk);
-  }
-
-  end(trailers: HeaderBlock | null): void {
-    this.#sink.end(trailers);
-  }
-
-  upgrade(head: ResponseHead, tunnel: Tunnel): void {
+  override upgrade(head: ResponseHead, tunnel: Tunnel): void {
     this.#tell(head);
-    this.#sink.upgrade(head, tunnel);
-  }
-
-  fail(error: GatewayError): void {
-    this.#sink.fail(error);
+    super.upgrade(head, tunnel);
   }
 
   #tell(head: ResponseHead): void {

@@ -1,12 +1,12 @@
 import type { UnderlyingDefaultSource } from 'node:stream/web';
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import { fieldName, HeaderBlock } from '../base/headers.ts';
+import { BufferedBody } from '../plan/buffered-body.ts';
 import { type BodySource, type Chunk, type ResponseHead, type Sink, type Tunnel, UpstreamCall } from '../plan/call.ts';
 import type { Exchange } from '../plan/exchange.ts';
 import { type HandlerUpstream, UpstreamError } from '../plan/handler.ts';
 import { framingFields } from '../plan/header-edits.ts';
 import type { Upstream } from '../plan/upstream.ts';
-import { BufferedBody } from './body.ts';
 import { copyOf, StreamedSource } from './handler-body.ts';
 
 /** Bytes of a response that may wait for a handler before its upstream is paused. */

@@ -1,6 +1,7 @@
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import { fieldName, type HeaderBlock } from '../base/headers.ts';
 import { Deadline } from '../base/timers.ts';
+import { BufferedBody } from '../plan/buffered-body.ts';
 import { type BodySource, type Chunk, type ResponseHead, type Sink, type Tunnel, UpstreamCall } from '../plan/call.ts';
 import {
   type Service,
@@ -10,7 +11,6 @@ import {
   type ServiceRequest,
 } from '../plan/service.ts';
 import type { Endpoint, UpstreamOptions } from '../plan/upstream.ts';
-import { BufferedBody } from './body.ts';
 import { UpstreamPool } from './pool.ts';
 import type { UpstreamMeter } from './pool-ports.ts';
 import { Collector } from './takers.ts';

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { ResponseMemory } from '../../src/shared-memory/response-memory.ts';
 import { SharedResponseStore } from '../../src/shared-memory/response-store.ts';
+import { put } from '../contract/response-store.ts';
 import type { ResponseReport, ResponseTask } from '../fixtures/response-worker.ts';
 import { until } from '../harness.ts';
 import { Dice } from '../support/dice.ts';
@@ -15,6 +16,25 @@ const WORKER = new URL('../fixtures/response-worker.ts', import.meta.url);
 const MEBIBYTE = 1024 ** 2;
 const WORKERS = 3;
 const KEYS = 1_500;
+
+test('100,000 responses of 10 KiB are offered to 512 MiB: never more than that, and most of it is used', () => {
+  const part = soak(1 / 16, 1);
+  const bound = 512 * MEBIBYTE * part;
+  const memory = new ResponseMemory(bound, [1, 2]);
+  const store = new SharedResponseStore(admitted(memory));
+  const body = Buffer.alloc(10_240, 'b');
+  const offered = 100_000 * part;
+  for (let i = 0; i < offered; i++) {
+    assert.ok(put(store, `GET https://shop.example.com/objects/${i}`, body));
+    if (i % 64 > 0) continue;
+    const { bytes, filling, capacity } = memory.statistics;
+    assert.ok(bytes + filling <= capacity && capacity <= bound);
+  }
+  const { entries, evictions, admissions } = memory.statistics;
+  assert.ok(entries >= 45_000 * part, `${entries} entries`);
+  assert.deepEqual([admissions, evictions], [offered, offered - entries]);
+  assertConsistent(admitted(memory));
+});
 
 /**
  * Threads store, find, follow and purge at random in a store that is far too small for all of it, and are ended in the

@@ -47,6 +47,11 @@ export class CachedRoute {
   ask(target = '/things/1', facts: Omit<ExchangeFacts, 'target'> & { upstreamTarget?: string } = {}): ClientAnswer {
     const exchange = exchangeOf({ target, ...facts });
     exchange.upstreamTarget = facts.upstreamTarget ?? null;
+    return this.askAs((call) => new ClientAnswer(exchange, call, this.hooks), exchange);
+  }
+
+  /** With a client of its own kind. */
+  askAs<C extends Sink>(clientOf: (call: UpstreamCall) => C, exchange: Exchange): C {
     const path = exchange.query === '' ? exchange.path : `${exchange.path}?${exchange.query}`;
     const call = new UpstreamCall(
       exchange.method,
@@ -57,7 +62,7 @@ export class CachedRoute {
       exchange,
     );
     exchange.call = call;
-    const answer = new ClientAnswer(exchange, call, this.hooks);
+    const answer = clientOf(call);
     this.#dispatch(call, answer);
     return answer;
   }

@@ -278,7 +278,8 @@ export class CacheLayer {
     const before = { key, head, version: stored.version, stored: null };
     const length = stored.body.length;
     stored.release();
-    next(call, new HeadOnly(this.#workings, asked, sink, before, length));
+    const headOnly = new HeadOnly(this.#workings, asked, sink, before, length);
+    next(headOnly.inner, headOnly);
   }
 
   #again(asked: Asked): void {

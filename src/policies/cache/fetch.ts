@@ -329,7 +329,9 @@ export class Fetch extends Deadline implements Sink, CallRunner {
     const policy = typeof judged === 'string' ? { ...before.head.policy, responseTime: now, initialAge: 0 } : judged;
     const kept = storedFields(fields, this.#asked.rules, now);
     const meta = encodeResponse(policy, kept, now - this.#startedAt);
-    if (typeof judged === 'string' || meta === null) store.remove(before.key);
+    // One that varies otherwise from now on has another key.
+    const isSame = typeof judged !== 'string' && judged.vary === before.head.policy.vary;
+    if (!isSame || meta === null) store.remove(before.key);
     else if (store.refresh(before.key, meta, before.version))
       this.#workings.share(this.#asked, before.key, policy, this.#since);
     const bodyLength = before.stored === null ? -1 : before.stored.body.length;

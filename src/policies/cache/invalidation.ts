@@ -1,55 +1,29 @@
-import type { GatewayError } from '../../base/gateway-error.ts';
-import type { HeaderBlock } from '../../base/headers.ts';
-import type { Chunk, ResponseHead, Sink, Tunnel, UpstreamCall } from '../../plan/call.ts';
+import type { ResponseHead, Sink, UpstreamCall } from '../../plan/call.ts';
+import { PassingSink } from '../../plan/passing-sink.ts';
 import type { ResponseStore } from '../../plan/response-store.ts';
 import type { SharedResponses } from '../../plan/shared-responses.ts';
 import { invalidatedTargets } from '../../semantics/caching/invalidation.ts';
 import type { CacheKey } from './cache-key.ts';
 
 /** The response to a method that changes something: what is stored of its URL is gone (RFC 9111, 4.4). */
-export class Invalidation implements Sink {
+export class Invalidation extends PassingSink {
   readonly #call: UpstreamCall;
-  readonly #sink: Sink;
   readonly #key: CacheKey;
   readonly #store: ResponseStore;
   readonly #shared: SharedResponses;
 
   constructor(call: UpstreamCall, sink: Sink, key: CacheKey, store: ResponseStore, shared: SharedResponses) {
+    super(sink);
     this.#call = call;
-    this.#sink = sink;
     this.#key = key;
     this.#store = store;
     this.#shared = shared;
   }
 
-  get takesFramed(): boolean {
-    return this.#sink.takesFramed;
-  }
-
-  informational(head: ResponseHead): void {
-    this.#sink.informational(head);
-  }
-
-  head(head: ResponseHead): void {
+  override head(head: ResponseHead): void {
     // Before the client can know that it is done.
     this.#remove(head);
-    this.#sink.head(head);
-  }
-
-  data(chunk: Chunk): boolean {
-    return this.#sink.data(chunk);
-  }
-
-  end(trailers: HeaderBlock | null): void {
-    this.#sink.end(trailers);
-  }
-
-  upgrade(head: ResponseHead, tunnel: Tunnel): void {
-    this.#sink.upgrade(head, tunnel);
-  }
-
-  fail(error: GatewayError): void {
-    this.#sink.fail(error);
+    super.head(head);
   }
 
   #remove({ status, headers }: ResponseHead): void {

@@ -99,6 +99,29 @@ describe('a cache is not poisoned', () => {
     isClean(chosen.ask('/things/1?id=2&id=1&page=2'));
   });
 
+  it('by a HEAD, which freshens what is stored', async () => {
+    const evil = [
+      ['cookie', 'a=evil'],
+      ['x-any', 'evil'],
+      ['cache-control', 'no-cache'],
+    ] as const;
+    const tagged = { ...minute, etag: '"1"' };
+    for (const options of [{ key: { query: 'none' } }, { cookies: 'remove', headers: 'remove' }]) {
+      const route = new CachedRoute(options);
+      await route.fetch({ headers: tagged });
+      const head = route.ask('/things/1?evil', { method: 'HEAD', headers: evil });
+      const asked = route.origin.last;
+      if ('key' in options) assert.equal(asked.call.target, '/things/1');
+      else assert.deepEqual([asked.field('cookie'), asked.field('x-any')], [null, null]);
+      head.call.cancel();
+      assert.ok(asked.isCancelled);
+    }
+    const route = new CachedRoute({ noStore: "'x-any' in header" });
+    await route.fetch({ headers: tagged });
+    await route.fetch({ headers: { ...tagged, 'x-new': 'evil' } }, '/things/1', { method: 'HEAD', headers: evil });
+    assert.deepEqual([route.ask().result, route.ask().field('x-new')], ['hit', null]);
+  });
+
   it('by cookies', async () => {
     const silent = new CachedRoute({ ttl: '60s' });
     silent.ask('/things/1', { headers: [['cookie', 'session=evil']] });

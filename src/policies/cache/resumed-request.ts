@@ -5,7 +5,9 @@ import type { CallRunner, Chunk, ResponseHead, Sink, Tunnel, UpstreamCall } from
 import type { Asked, Workings } from './asked.ts';
 import type { StoredHead } from './stored-head.ts';
 
+const contentEncoding = fieldName('content-encoding');
 const etag = fieldName('etag');
+const contentLengthField = fieldName('content-length');
 const lastModified = fieldName('last-modified');
 
 /** What a client has of a body. */
@@ -36,6 +38,8 @@ export class ResumedRequest implements Sink, CallRunner {
   readonly #taken: TakenBytes;
   readonly #call: UpstreamCall;
   readonly #again = new TakenBytes();
+  /** Bytes of the body that may still come; -1: the client was told no length. */
+  #rest = -1;
   #isOver = false;
 
   constructor(workings: Workings, asked: Asked, sink: Sink, head: StoredHead, taken: TakenBytes) {
@@ -56,14 +60,28 @@ export class ResumedRequest implements Sink, CallRunner {
 
   informational(): void {}
 
-  head({ status, headers }: ResponseHead): void {
-    const { policy, fields } = this.#head;
-    const isSame = status === policy.status && sameIn(etag, headers, fields) && sameIn(lastModified, headers, fields);
+  head({ status, headers, contentLength }: ResponseHead): void {
+    const { policy, fields, framing } = this.#head;
+    // What the client was told holds: bytes behind it would be taken for the next response.
+    if (framing === 'length') this.#rest = Number(fields.get(contentLengthField));
+    const isSame =
+      status === policy.status &&
+      sameIn(etag, headers, fields) &&
+      sameIn(lastModified, headers, fields) &&
+      sameIn(contentEncoding, headers, fields) &&
+      (this.#rest < 0 || contentLength < 0 || contentLength === this.#rest);
     if (!isSame) this.#giveUp();
   }
 
   data(chunk: Chunk): boolean {
     if (this.#isOver) return true;
+    if (this.#rest >= 0) {
+      this.#rest -= chunk.end - chunk.start;
+      if (this.#rest < 0) {
+        this.#giveUp();
+        return true;
+      }
+    }
     const known = Math.min(this.#taken.count - this.#again.count, chunk.end - chunk.start);
     if (known > 0) {
       this.#again.add(chunk.bytes.subarray(chunk.start, chunk.start + known));
@@ -81,7 +99,7 @@ export class ResumedRequest implements Sink, CallRunner {
   end(trailers: HeaderBlock | null): void {
     if (this.#isOver) return;
     this.#finish();
-    if (this.#again.count < this.#taken.count) this.#sink.fail(errors.upstreamReset);
+    if (this.#again.count < this.#taken.count || this.#rest > 0) this.#sink.fail(errors.upstreamReset);
     else this.#sink.end(trailers);
   }
 

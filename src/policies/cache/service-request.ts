@@ -84,7 +84,7 @@ export class ServiceRequest {
 
   /** `validates`: what is stored, and may still be good. */
   of(call: UpstreamCall, target: string, isForClient: boolean, validates: StoredPolicy | null): UpstreamCall {
-    const headers = this.#fields(call.headers);
+    const headers = this.fields(call.headers);
     if (validates === null) makeUnconditional(headers);
     else makeConditional(headers, validates);
     const made = new UpstreamCall('GET', target, call.authority, headers, null, isForClient ? call.exchange : null);
@@ -98,7 +98,8 @@ export class ServiceRequest {
     return made;
   }
 
-  #fields(received: HeaderBlock): HeaderBlock {
+  /** Of a request that the cache makes, conditions aside. */
+  fields(received: HeaderBlock): HeaderBlock {
     let headers = received.clone();
     const passing = this.#passing;
     if (passing !== null) {

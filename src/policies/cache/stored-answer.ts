@@ -66,7 +66,12 @@ export function sendStored(
 ): void {
   const { body } = stored;
   const answer = answerFor(call, head, body.length, now);
+  call.runner = untaken;
   sink.head(answerHead(answer, head, body.length, now));
+  if (call.runner !== untaken) {
+    stored.release();
+    return;
+  }
   let start = 0;
   let end = 0;
   if (call.method !== 'HEAD') {
@@ -74,6 +79,7 @@ export function sendStored(
     else if (answer.kind === 'part') ({ start, end } = answer);
   }
   if (start === end) {
+    call.runner = null;
     stored.release();
     sink.end(null);
     return;
@@ -86,7 +92,10 @@ export function sendStored(
   piece.stable = true;
   const isTaken = sink.data(piece);
   piece.bytes = nothing;
-  if (isTaken) {
+  if (call.runner !== untaken) {
+    stored.release();
+  } else if (isTaken) {
+    call.runner = null;
     stored.release();
     sink.end(null);
   } else {
@@ -94,6 +103,14 @@ export function sendStored(
   }
 }
 const nothing = Buffer.alloc(0);
+
+/** While the sink takes what it is given: whoever cancels meanwhile gets nothing more, and nobody else would notice. */
+const untaken: CallRunner = {
+  resumeCall: () => undefined,
+  cancelCall: (call) => {
+    call.runner = null;
+  },
+};
 
 /** The client takes its time: what is stored stays where it is until then. */
 class SlowTaker implements CallRunner {

@@ -63,15 +63,9 @@ export function encodeResponse(policy: StoredPolicy, fields: HeaderBlock, fetchT
   return encode('response', policy, fetchTime, fields.serialize());
 }
 
-export function encodeVariants(vary: string, now: number): Buffer | null {
-  return encode('variants', { ...noPolicy, vary, responseTime: now }, 0, '');
-}
-
-/** With the same generation, so that variants which are there stay. */
-export function encodeMoreVariants({ id }: StoredHead, vary: string, now: number): Buffer | null {
-  const bytes = encodeVariants(vary, now);
-  bytes?.writeBigUInt64LE(id, AT.id);
-  return bytes;
+/** With a known generation, variants of it that are there stay. */
+export function encodeVariants(vary: string, now: number, generation = newGeneration()): Buffer | null {
+  return encode('variants', { ...noPolicy, vary, responseTime: now }, 0, generation);
 }
 
 export function encodeFailure(code: string, now: number): Buffer | null {
@@ -110,11 +104,15 @@ function encode(kind: StoredKind, policy: StoredPolicy, fetchTime: number, text:
   return bytes;
 }
 
+function newGeneration(): string {
+  return random().toString(36) + random().toString(36);
+}
+
 function random(): number {
   return Math.floor(Math.random() * 0x1_0000_0000);
 }
 
-/** Null: not written by this version. */
+/** Null: not written by this version, or not as it was written. */
 export function decodeHead(meta: Buffer, bodyLength: number): StoredHead | null {
   if (meta.length < AT.text || meta.readUInt32LE(AT.layout) !== LAYOUT) return null;
   const kind = kinds[meta[AT.kind] as number];
@@ -145,17 +143,18 @@ export function decodeHead(meta: Buffer, bodyLength: number): StoredHead | null 
     vary: meta.latin1Slice(modifiedEnd, varyEnd),
   };
   const fields = readFields(kind === 'response' ? text : '');
+  if (fields === null || (kind === 'response' && (status < 200 || status > 999))) return null;
   // RFC 9110, 8.6 and 15.3.5
   const framing = status === 204 || status === 304 ? 'none' : bodyLength < 0 ? 'chunked' : 'length';
   if (kind === 'response') {
     if (framing !== 'length') fields.remove(contentLength);
-    else if (fields.get(contentLength) !== String(bodyLength)) fields.set(contentLength, String(bodyLength));
+    else if (fields.getAll(contentLength) !== String(bodyLength)) fields.set(contentLength, String(bodyLength));
   }
   return {
     kind,
     id,
     policy,
-    generation: kind === 'variants' ? id.toString(36) : '',
+    generation: kind === 'variants' ? text : '',
     selecting: kind === 'variants' ? selectingFields(policy.vary) : [],
     fetchTime: number(7),
     fields,

@@ -1,7 +1,7 @@
 import type { HeaderBlock } from '../../base/headers.ts';
 import type { ResponseStore, StoredResponse } from '../../plan/response-store.ts';
 import { selectingFields, type VaryRules, variantText } from '../../semantics/caching/vary.ts';
-import { decodeHead, encodeMoreVariants, encodeVariants, type StoredHead, type StoredHeads } from './stored-head.ts';
+import { decodeHead, encodeVariants, type StoredHead, type StoredHeads } from './stored-head.ts';
 
 /** More selecting fields than a service has a use for: only what it said last counts then. */
 const MAX_SELECTING = 20;
@@ -129,7 +129,7 @@ export class Variants {
     if (all !== variants.policy.vary) {
       const fill = this.#store.begin(lockOf(wanted.primary));
       if (!fill.leads) return null;
-      const meta = encodeMoreVariants(variants, all, Date.now());
+      const meta = encodeVariants(all, Date.now(), variants.generation);
       if (meta === null || !fill.open(wanted.primary, meta, [], 0)) {
         fill.abandon();
         return null;

@@ -2,16 +2,8 @@ import type { GatewayError } from '../../base/gateway-error.ts';
 import { fieldName } from '../../base/headers.ts';
 import type { LookAlikes } from '../../base/look-alikes.ts';
 import { Deadline } from '../../base/timers.ts';
-import {
-  type BodySink,
-  type BodySource,
-  Chunk,
-  type Dispatch,
-  type ResponseHead,
-  type Sink,
-  type Tunnel,
-  UpstreamCall,
-} from '../../plan/call.ts';
+import { BufferedBody } from '../../plan/buffered-body.ts';
+import { type Chunk, type Dispatch, type ResponseHead, type Sink, type Tunnel, UpstreamCall } from '../../plan/call.ts';
 import type { RouteEvent, RouteEventCounter } from '../../plan/route-events.ts';
 
 const marker = fieldName('x-sluice-mirror');
@@ -99,7 +91,7 @@ export class MirrorCopy extends Deadline implements Sink {
   send(): void {
     if (this.#isOver) return;
     this.#isSent = true;
-    if (this.#size > 0) this.#call.body = new CopiedBody(Buffer.concat(this.#pieces));
+    if (this.#size > 0) this.#call.body = new BufferedBody(Buffer.concat(this.#pieces));
     this.#pieces = [];
     try {
       this.#mirror.options.dispatch(this.#call, this);
@@ -151,25 +143,4 @@ export class MirrorCopy extends Deadline implements Sink {
     this.#pieces = [];
     this.#mirror.ended(this.#series, event);
   }
-}
-
-class CopiedBody implements BodySource {
-  readonly size: number;
-  readonly replayable = true;
-  started = false;
-  readonly #bytes: Buffer;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-    this.size = bytes.length;
-  }
-
-  start(sink: BodySink): void {
-    this.started = true;
-    sink.data(Chunk.whole(this.#bytes, true));
-    sink.end(null);
-  }
-
-  resume(): void {}
-  cancel(): void {}
 }

@@ -1,6 +1,6 @@
-import type { GatewayError } from '../../base/gateway-error.ts';
-import type { FieldName, HeaderBlock } from '../../base/headers.ts';
-import type { CallRunner, Chunk, ResponseHead, Sink, Tunnel, UpstreamCall } from '../../plan/call.ts';
+import type { FieldName } from '../../base/headers.ts';
+import type { CallRunner, ResponseHead, Sink, UpstreamCall } from '../../plan/call.ts';
+import { PassingSink } from '../../plan/passing-sink.ts';
 
 /**
  * A call with a credential, in the place of one without: the header section of a call may be the exchange's own, and the
@@ -27,43 +27,18 @@ export class SignedCall implements CallRunner {
 }
 
 /** Tells when the service refuses the credential; everything goes on as it came. */
-export class RefusalWatch implements Sink {
-  readonly #sink: Sink;
+export class RefusalWatch extends PassingSink {
   readonly #refused: (generation: number) => void;
   readonly #generation: number;
 
   constructor(sink: Sink, refused: (generation: number) => void, generation: number) {
-    this.#sink = sink;
+    super(sink);
     this.#refused = refused;
     this.#generation = generation;
   }
 
-  get takesFramed(): boolean {
-    return this.#sink.takesFramed;
-  }
-
-  informational(head: ResponseHead): void {
-    this.#sink.informational(head);
-  }
-
-  head(head: ResponseHead): void {
+  override head(head: ResponseHead): void {
     if (head.status === 401) this.#refused(this.#generation);
-    this.#sink.head(head);
-  }
-
-  data(chunk: Chunk): boolean {
-    return this.#sink.data(chunk);
-  }
-
-  end(trailers: HeaderBlock | null): void {
-    this.#sink.end(trailers);
-  }
-
-  upgrade(head: ResponseHead, tunnel: Tunnel): void {
-    this.#sink.upgrade(head, tunnel);
-  }
-
-  fail(error: GatewayError): void {
-    this.#sink.fail(error);
+    super.head(head);
   }
 }

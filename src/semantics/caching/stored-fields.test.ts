@@ -59,12 +59,13 @@ test('a response without a Date gets one (RFC 9110, 6.6.1)', () => {
 });
 
 test('lines are read as they were written', () => {
-  const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
+  const name = fc.stringMatching(/^x[a-z0-9-]{0,8}$/);
   const value = fc.stringMatching(/^([!-~]([ -~]{0,8}[!-~])?)?$/);
   fc.assert(
     fc.property(fc.array(fc.tuple(name, value), { maxLength: 8 }), (fields) => {
       const written = HeaderBlock.of(fields).serialize();
       const read = readFields(written);
+      assert.ok(read);
       assert.equal(read.serialize(), written);
       for (const [own] of fields) {
         assert.equal(read.getAll(fieldName(own)), HeaderBlock.of(fields).getAll(fieldName(own)));

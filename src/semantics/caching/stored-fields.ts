@@ -22,6 +22,7 @@ const neverStored: readonly string[] = [
   'proxy-authorization',
   'age',
 ];
+const withheldAlways = neverStored.map(fieldName);
 
 /**
  * The fields that are stored (RFC 9111, 3.1): without those of the connection, `Age`, what `private=` and `no-cache=`
@@ -41,8 +42,12 @@ export function storedFields(headers: HeaderBlock, rules: CacheRules, responseTi
   return kept;
 }
 
-/** A section from lines as `HeaderBlock.serialize` writes them. */
-export function readFields(lines: string): HeaderBlock {
+/** What a stored section has lines of, and nothing else: it may come from a store that others write to. */
+const LINES = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\r\n\0]*\r\n)*$/;
+
+/** A section from lines as `HeaderBlock.serialize` writes them; null: it is none that could have been stored. */
+export function readFields(lines: string): HeaderBlock | null {
+  if (!LINES.test(lines)) return null;
   const block = new HeaderBlock();
   block.reset(lines);
   for (let start = 0; start < lines.length; ) {
@@ -57,7 +62,7 @@ export function readFields(lines: string): HeaderBlock {
     block.receive(hash, start, colon, valueStart, valueEnd, false);
     start = end + 2;
   }
-  return block;
+  return withheldAlways.some((name) => block.has(name)) ? null : block;
 }
 
 function isSpace(code: number): boolean {

@@ -143,6 +143,7 @@ test('merged fields (RFC 9111, 3.2)', () => {
     `Date: ${formatHttpDate(0)}\r\nA: 1\r\nB: 1\r\nSet-Cookie: a=1\r\nSet-Cookie: b=1\r\n` +
       'Content-Length: 5\r\nContent-Encoding: gzip\r\nContent-Type: a/b\r\nETag: "1"\r\n',
   );
+  assert.ok(before);
   const received = HeaderBlock.of([
     ['b', '2'],
     ['set-cookie', 'c=1'],

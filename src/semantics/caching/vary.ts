@@ -66,9 +66,34 @@ function normalValue(name: string, value: string, rules: VaryRules): string {
   }
 }
 
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const BACKSLASH = 0x5c;
+
 /** RFC 9110, 5.6.1: white space around the commas of a list means nothing. In quoted strings it does. */
 function withoutListSpace(value: string): string {
-  return value.includes('"')
-    ? value.replace(/("(?:[^"\\]|\\.)*")|[ \t]*,[ \t]*/g, (_, quoted: string | undefined) => quoted ?? ',')
-    : value.replace(/[ \t]*,[ \t]*/g, ',');
+  let text = '';
+  let isQuoted = false;
+  let start = 0;
+  for (let at = 0; at < value.length; at++) {
+    const code = value.charCodeAt(at);
+    if (isQuoted && code === BACKSLASH) at++;
+    else if (code === QUOTE) isQuoted = !isQuoted;
+    else if (code === COMMA && !isQuoted) {
+      text += `${trimmed(value, start, at)},`;
+      start = at + 1;
+    }
+  }
+  return text + trimmed(value, start, value.length);
+}
+
+function trimmed(value: string, from: number, to: number): string {
+  let [start, end] = [from, to];
+  while (start < end && isSpace(value.charCodeAt(start))) start++;
+  while (end > start && isSpace(value.charCodeAt(end - 1))) end--;
+  return value.slice(start, end);
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
