@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { deserialize } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
-import { releaseGarbage } from './base/release-garbage.ts';
+import { releaseGarbageOnce } from './base/release-garbage.ts';
 import { sharedClock } from './base/shared-clock.ts';
 import { WorkerFeeds } from './compile/feeds.ts';
 import { type OpenIdentifier, openIdentifier } from './compile/open-identifier.ts';
@@ -179,8 +179,6 @@ async function prepare(parcel: PlanParcel): Promise<void> {
   const { version } = parcel;
   try {
     const plan = await buildPlan(parcel);
-    // Nothing has been served yet, and loading the modules was the largest part of all that was ever allocated.
-    if (control.read().state === 'starting') releaseGarbage();
     try {
       await server.prepare(plan);
     } catch (error) {
@@ -290,4 +288,5 @@ process.on('unhandledRejection', (reason) => {
   log(`unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`);
 });
 startHeartbeat(control, HEARTBEAT_MS, () => server.active);
+releaseGarbageOnce(() => control.read().state === 'serving' && server.active === 0);
 say({ kind: 'started' });

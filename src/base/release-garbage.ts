@@ -5,12 +5,26 @@ type Collect = (options: { type: 'major'; flavor: 'last-resort' }) => void;
 
 let collect: Collect | null = null;
 
+const LOOK_EVERY_MS = 2_000;
+/** Whoever is never idle collects garbage on its own. */
+const LOOKS = 30;
+
 /**
- * Collects what loading modules or a configuration left behind and gives the memory back to the system, which V8 does on
- * its own only when more is asked for. For moments when nobody waits: it takes some 30 ms of this thread and gives back
- * some 11 MB of a worker and more of the main thread (`npm run bench memory`).
+ * Collects what the start of this thread left behind, mostly by loading modules, and gives the memory back to the system,
+ * which V8 does on its own only when more is asked for: some 15 MB each of a worker and of the main thread (`npm run bench
+ * memory`). It takes 100 ms and more, so it waits for a moment when nobody else does.
  */
-export function releaseGarbage(): void {
+export function releaseGarbageOnce(isIdle: () => boolean): void {
+  let looks = 0;
+  const timer = setInterval(() => {
+    looks++;
+    if (isIdle()) release();
+    else if (looks < LOOKS) return;
+    clearInterval(timer);
+  }, LOOK_EVERY_MS).unref();
+}
+
+function release(): void {
   if (collect === null) {
     // There is no other way to ask for it in a process that was started without the flag. It stays: flags are the whole
     // process's, and another thread may be at the same place.

@@ -16,7 +16,7 @@ export function withDeadline(milliseconds: number, next: Dispatch): Dispatch {
 export function withClientDeadline({ name, format }: DeadlineHeader, next: Dispatch): Dispatch {
   const field = fieldName(name);
   return function clientDeadline(call, sink) {
-    const given = call.headers.get(field);
+    const given = call.isForOthers ? undefined : call.headers.get(field);
     const milliseconds = given === undefined ? null : parseTimeout(given, format);
     if (milliseconds === null) next(call, sink);
     else bound(call, sink, milliseconds, next);

@@ -131,6 +131,8 @@ export class UpstreamCall {
   guard: EndpointGuard | null = null;
   /** Milliseconds of `wheel.now` after which nobody waits for the answer; Infinity: there is no such time. */
   deadline = Number.POSITIVE_INFINITY;
+  /** Its answer is for others too: for how long its client waits is no bound on it. */
+  isForOthers = false;
   /** Something outside would rather have a stored response past its time than a failure. */
   acceptsStale = false;
   /** The answer is a stored one past its time, given because the upstream failed. */
@@ -183,6 +185,7 @@ export class UpstreamCall {
     call.expectContinue = this.expectContinue;
     call.takesTrailers = this.takesTrailers;
     call.deadline = this.deadline;
+    call.isForOthers = this.isForOthers;
     call.avoided = this.avoided;
     call.guard = this.guard;
     call.#outer = this;

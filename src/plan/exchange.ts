@@ -132,6 +132,8 @@ export class Exchange {
   fallback: FallbackKind | null = null;
   /** Null: there is no cache, or it was not asked. */
   cache: CacheResult | null = null;
+  /** Set-Cookie line that binds the client to the endpoint that answered it: for this client alone; empty: none. */
+  affinity = '';
   /** The cache's member of Cache-Status (RFC 9211); empty: none. */
   cacheStatus = '';
   /** Whole seconds after which the target may be asked again, of one that is not asked now (`circuitOpen`); 0: unknown. */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type AskedOrigin, CachedRoute, turns } from '../../test/support/cached-route.ts';
+import { MemoryResponseStore } from '../../test/support/memory-response-store.ts';
+import { errors } from '../base/gateway-error.ts';
 
 const minute = { 'cache-control': 'max-age=60' };
 
@@ -464,6 +466,40 @@ describe('requests for the same', () => {
     slow.takes = true;
     slow.call.resume();
     assert.deepEqual([slow.body, slow.hasEnded], ['one two three', true]);
+  });
+
+  it('do not share what was refused to one of them for who he is', async () => {
+    const route = new CachedRoute();
+    const [first, second] = [route.ask(), route.ask()];
+    route.origin.last.fail(errors.overloaded);
+    await turns();
+    assert.deepEqual([first.error?.code, second.error, route.origin.asked.length], ['overloaded', null, 2]);
+    route.origin.last.respond({ body: 'for all others' });
+    assert.equal(second.body, 'for all others');
+  });
+
+  it('have their time, however little the first one has', () => {
+    const route = new CachedRoute();
+    route.ask();
+    assert.ok(route.origin.last.call.isForOthers && route.origin.last.call.again().isForOthers);
+  });
+
+  it('go on without it when all that may be held for slow clients is held', async () => {
+    const store = new MemoryResponseStore(64 * 1024 ** 2);
+    const route = new CachedRoute({ maxObject: '64MiB' }, { store });
+    const [slow, fast] = [route.ask(), route.ask()];
+    slow.takes = false;
+    const { last } = route.origin;
+    last.head({ headers: minute, chunked: true });
+    const piece = 'x'.repeat(4 * 1024 ** 2);
+    let pieces = 0;
+    while (last.data(piece)) pieces++;
+    assert.equal(pieces, 8);
+    await turns();
+    assert.deepEqual([route.origin.asked.length, store.flights.size], [2, 0]);
+    fast.call.cancel();
+    slow.call.cancel();
+    assert.ok(last.isCancelled && route.origin.last.isCancelled);
   });
 
   it('stop the service for a slow client when nothing is stored', async () => {

@@ -516,8 +516,10 @@ describe('a hedge', () => {
     const none = hedged({}, {}, new TestBudget(0));
     const body = hedged({}, { method: 'PUT', body: new TestBody(3) });
     const post = hedged({}, { method: 'POST' });
+    // Idempotent, but the second of two finds nothing to delete.
+    const gone = hedged({}, { method: 'DELETE' });
     await sleep(60);
-    assert.deepEqual([none.attempts, body.attempts, post.attempts], [1, 1, 1]);
+    assert.deepEqual([none.attempts, body.attempts, post.attempts, gone.attempts], [1, 1, 1, 1]);
   });
 
   test('carries on when the other fails, and fails when both have', async () => {

@@ -8,7 +8,6 @@ import type { EndpointSet } from './endpoint-set.ts';
 import type { PoolEndpoint } from './pool-endpoint.ts';
 
 const cookie = fieldName('cookie');
-const setCookie = fieldName('set-cookie');
 /** Base64url digits: 96 bits name an endpoint and say nothing of its address; 128 sign. */
 const ID_LENGTH = 16;
 const SIGNATURE_LENGTH = 22;
@@ -145,11 +144,12 @@ export class AffineSink extends PassingSink {
     super.upgrade(head, tunnel);
   }
 
-  #tell(head: ResponseHead): void {
+  /** Not in the head itself, which a cache may keep for others. */
+  #tell({ status }: ResponseHead): void {
     const { endpoint, exchange } = this.#call;
+    if (exchange === null) return;
     // Nobody is bound to an endpoint because it failed.
-    if (endpoint === null || exchange === null || head.status >= 500) return;
-    if (endpoint.url === this.bound?.endpoint.url && !this.#isOld) return;
-    head.headers.add(setCookie, this.#affinity.cookieFor(endpoint, exchange.scheme === 'https'));
+    const isBound = endpoint === null || status >= 500 || (endpoint.url === this.bound?.endpoint.url && !this.#isOld);
+    exchange.affinity = isBound ? '' : this.#affinity.cookieFor(endpoint, exchange.scheme === 'https');
   }
 }

@@ -14,6 +14,7 @@ import { ResponseTakers } from './response-takers.ts';
 import { type TakersOwner, wantsAll } from './takers.ts';
 
 const contentLength = fieldName('content-length');
+const setCookie = fieldName('set-cookie');
 
 /** The client's side of one exchange: an HTTP/1 connection, later an HTTP/2 stream. */
 export interface Responder {
@@ -153,6 +154,7 @@ export class Execution implements Sink, TakersOwner {
 
   head(head: ResponseHead): void {
     if (this.#finished || this.#headSent) return;
+    this.#bindClient(head);
     this.#respond(head, 0, null);
   }
 
@@ -211,6 +213,7 @@ export class Execution implements Sink, TakersOwner {
       return;
     }
     const { exchange } = this;
+    this.#bindClient(head);
     this.#headSent = true;
     exchange.status = head.status;
     exchange.response = head;
@@ -266,6 +269,11 @@ export class Execution implements Sink, TakersOwner {
     this.#context.cell.exchangeEnded(exchange);
     this.#context.ended();
     this.#live.leave();
+  }
+
+  #bindClient({ headers }: ResponseHead): void {
+    const { affinity } = this.exchange;
+    if (affinity !== '') headers.add(setCookie, affinity);
   }
 
   /** Response hooks from `from` on, then the head goes out, then `after`. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { releaseGarbage } from '../base/release-garbage.ts';
+import { releaseGarbageOnce } from '../base/release-garbage.ts';
 import { type Watcher, watchFiles } from '../config/watch.ts';
 import type { Registry } from '../plan/registry.ts';
 import { LimitMemory } from '../shared-memory/limit-segments.ts';
@@ -233,7 +233,7 @@ export class Supervisor {
     const workers = `${settings.workers} worker${settings.workers === 1 ? '' : 's'}`;
     this.#log.info('start', `serving ${this.#config.listen.join(', ')} with ${workers}, ${admin}`);
     if (!first) void this.#admin.succeed(this.token);
-    releaseGarbage();
+    releaseGarbageOnce(() => true);
   }
 
   #openBackground(): Background {

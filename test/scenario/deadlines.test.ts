@@ -52,6 +52,19 @@ function isAbout(text: string | undefined, most: number): void {
 }
 
 describe('the time that is left', () => {
+  test('is not the client’s to say where others wait for the same answer', async (context) => {
+    const trusted: DeadlineHeader = { ...header, trust: true };
+    const forOthers = ({ dispatch }: UpstreamPool): Dispatch => {
+      const bounded = withDeadline(5_000, withClientDeadline(trusted, dispatch));
+      return (call, sink) => {
+        call.isForOthers = true;
+        bounded(call, sink);
+      };
+    };
+    const left = await arrived(context, { deadlineHeader: trusted }, ['x-request-timeout: 50'], forOthers);
+    isAbout(left, 5_000);
+  });
+
   test('is nobody’s business unless that is configured', async (context) => {
     assert.equal(await arrived(context, {}, [], inRoute(5_000)), undefined);
   });

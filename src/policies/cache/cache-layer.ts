@@ -311,7 +311,8 @@ export class CacheLayer {
       stored.release();
     }
     const failure = this.#workings.failures.since(key, since);
-    if (failure === null || failure === ANSWERED) {
+    // Who finds no place in a service that has too much to do depends on who asks.
+    if (failure === null || failure === ANSWERED || failure === errors.overloaded) {
       this.#alone(asked);
       return;
     }

@@ -142,6 +142,8 @@ export class Fetch extends Deadline implements Sink, CallRunner {
     }
     const goesOn = held.data(chunk, this.#fill !== null);
     this.#isPaused = !goesOn;
+    // Nobody is to wait for this client: who does goes on alone.
+    if (!goesOn) this.#giveUp();
     return goesOn;
   }
 

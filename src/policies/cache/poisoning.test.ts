@@ -33,6 +33,19 @@ describe('a cache is not poisoned', () => {
     }
   });
 
+  it('by other spellings of those, and of what the gateway says of clients', async () => {
+    for (const name of ['x_http_method_override', 'x_original.url', 'x_forwarded_host', 'x-forwarded_proto']) {
+      const route = new CachedRoute();
+      const own = ['x-forwarded-host', 'shop.example'] as const;
+      await poison(route, { headers: [[name, 'evil'], own] });
+      assert.deepEqual(
+        [route.origin.asked[0]?.field(name), route.origin.asked[0]?.field('x-forwarded-host')],
+        [null, 'shop.example'],
+        name,
+      );
+    }
+  });
+
   it('by fields outside of the key, where the route lets none through', async () => {
     const route = new CachedRoute({ headers: 'remove', key: { headers: 'x-tenant' } });
     await poison(route, {
@@ -109,7 +122,7 @@ describe('a cache is not poisoned', () => {
     for (const options of [{ key: { query: 'none' } }, { cookies: 'remove', headers: 'remove' }]) {
       const route = new CachedRoute(options);
       await route.fetch({ headers: tagged });
-      const head = route.ask('/things/1?evil', { method: 'HEAD', headers: evil });
+      const head = route.ask('key' in options ? '/things/1?evil' : '/things/1', { method: 'HEAD', headers: evil });
       const asked = route.origin.last;
       if ('key' in options) assert.equal(asked.call.target, '/things/1');
       else assert.deepEqual([asked.field('cookie'), asked.field('x-any')], [null, null]);

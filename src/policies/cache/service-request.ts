@@ -1,4 +1,4 @@
-import { type FieldName, fieldName, HeaderBlock } from '../../base/headers.ts';
+import { type FieldName, fieldName, HeaderBlock, prepareName } from '../../base/headers.ts';
 import { LookAlikes } from '../../base/look-alikes.ts';
 import { UpstreamCall } from '../../plan/call.ts';
 import type { CompileEnv } from '../../plan/policy.ts';
@@ -7,6 +7,7 @@ import { reducedCodings, reducedLanguages } from '../../semantics/caching/prefer
 import { makeConditional, makeUnconditional } from '../../semantics/caching/validation.ts';
 import type { VaryRules } from '../../semantics/caching/vary.ts';
 import { cookieField, splitCookies } from '../../semantics/cookie.ts';
+import { clientStatements } from '../../semantics/forwarded.ts';
 import type { CacheOptions } from './options.ts';
 
 const acceptEncoding = fieldName('accept-encoding');
@@ -53,6 +54,9 @@ const TURNS = [
   'x-forwarded-method',
   'x-host',
 ].map(fieldName);
+/** The same, and what the gateway says of clients, which some services believe in any spelling. */
+const believed = new Set([...TURNS, ...clientStatements].map(({ lower }) => lower));
+const believedAlike = new LookAlikes([...believed]);
 
 /** The requests that the cache makes: the client's own, with what is not in the key made alike. */
 export class ServiceRequest {
@@ -88,6 +92,7 @@ export class ServiceRequest {
     if (validates === null) makeUnconditional(headers);
     else makeConditional(headers, validates);
     const made = new UpstreamCall('GET', target, call.authority, headers, null, isForClient ? call.exchange : null);
+    made.isForOthers = true;
     if (isForClient) {
       made.deadline = call.deadline;
     } else {
@@ -108,6 +113,7 @@ export class ServiceRequest {
         if (passing.has(name)) headers.add(fieldName(name), value);
       });
     }
+    removeOtherSpellings(headers);
     if (this.#keyedAlike !== null) this.#keepOneSpelling(headers, this.#keyedAlike);
     this.#reduceCookies(headers);
     this.#reducePreferences(headers);
@@ -148,4 +154,14 @@ export class ServiceRequest {
     if (language === '') headers.remove(acceptLanguage);
     else headers.set(acceptLanguage, language);
   }
+}
+
+function removeOtherSpellings(headers: HeaderBlock): void {
+  let others: string[] | null = null;
+  headers.forEach((name) => {
+    if (!believedAlike.covers(name, 0, name.length) || believed.has(name)) return;
+    others ??= [];
+    others.push(name);
+  });
+  for (const name of (others as string[] | null) ?? []) headers.remove(prepareName(name));
 }

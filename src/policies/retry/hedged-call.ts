@@ -2,7 +2,7 @@ import type { GatewayError } from '../../base/gateway-error.ts';
 import type { HeaderBlock } from '../../base/headers.ts';
 import type { CallRunner, Chunk, Dispatch, ResponseHead, Sink, Tunnel, UpstreamCall } from '../../plan/call.ts';
 import type { RetryBudget } from '../../plan/retry-budget.ts';
-import { isIdempotent } from '../../semantics/idempotent.ts';
+import { isUnsafe } from '../../semantics/caching/invalidation.ts';
 import type { RetryConditions } from './conditions.ts';
 import type { Latencies } from './latencies.ts';
 
@@ -19,11 +19,14 @@ export interface Hedging {
   readonly max: number;
 }
 
-/** A further attempt beside one that takes long, for requests that may be made twice. */
+/**
+ * A further attempt beside one that takes long, for requests that only read. Of two that change something, such as DELETE,
+ * one would meet what the other has done, and its answer could be the first.
+ */
 export function hedging(target: Hedging): Dispatch {
   const { next } = target;
   return function hedge(call, sink) {
-    if (call.body !== null || call.upgrade !== null || !isIdempotent(call.method)) next(call, sink);
+    if (call.body !== null || call.upgrade !== null || isUnsafe(call.method)) next(call, sink);
     else new HedgedCall(call, sink, target).launch();
   };
 }

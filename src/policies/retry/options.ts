@@ -109,7 +109,7 @@ const fields = z
       .union([z.literal(false), hedge])
       .default(false)
       .describe(
-        'For idempotent requests without a body: a further attempt beside one that takes long. The first answer counts.',
+        'For requests that only read, without a body: a further attempt beside one that takes long. The first answer counts.',
       ),
   })
   .transform((given): RetryOptions => {

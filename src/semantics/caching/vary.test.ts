@@ -139,3 +139,12 @@ test('languages reduced to the best there is (RFC 4647, 3.4)', () => {
   const variant = (value: string) => text([['accept-language', value]], 'accept-language', rules);
   assert.equal(variant('en-US,en;q=0.9'), variant('en'));
 });
+
+test('white space around the commas of a list, but not in quoted strings', () => {
+  const variant = (value: string) => text([['x-list', value]], 'x-list', asItIs);
+  assert.equal(variant('a ,\tb,  c'), variant('a,b,c'));
+  assert.equal(variant('a, "b , \\" , c" , d'), 'x-list:a,"b , \\" , c",d\n');
+  assert.notEqual(variant('"a , b"'), variant('"a,b"'));
+  // In time that grows with the length, as nobody would notice otherwise.
+  assert.equal(variant(`a${' '.repeat(1_000_000)}b,c`).length, 'x-list:'.length + 1_000_004 + 1);
+});
