@@ -215,8 +215,10 @@ export class CacheLayer {
     } else {
       const before: Before | null =
         stored === null || head === null ? null : { key, head, version: stored.version, stored };
-      if (this.#cameMeanwhile(asked, before)) {
+      const change = this.#changeMeanwhile(asked, key, before);
+      if (change !== 'none') {
         turn.abandon();
+        if (change === 'moved') this.#again(asked);
         return;
       }
       const reason = why === 'miss' ? (isFirst ? 'uri-miss' : 'vary-miss') : why;
@@ -226,20 +228,24 @@ export class CacheLayer {
     }
   }
 
-  /** Somebody has stored it between the look-up and now. */
-  #cameMeanwhile(asked: Asked, before: Before | null): boolean {
+  /**
+   * Between the look-up and the turn to fetch somebody may have stored it, which is answered here, or have learnt that it has
+   * variants, and this request's is under another key, where others may be fetching it already.
+   */
+  #changeMeanwhile(asked: Asked, key: string, before: Before | null): 'none' | 'served' | 'moved' {
     const now = Date.now();
     const found = new Found();
     this.#workings.variants.find(asked, found);
     const { stored, head } = found;
-    if (stored === null || head === null) return false;
-    if (head.id === before?.head.id || !this.#isUsable(asked, head, stored, now)) {
-      stored.release();
-      return false;
+    if (stored !== null && head !== null && head.id !== before?.head.id && this.#isUsable(asked, head, stored, now)) {
+      before?.stored?.release();
+      this.#serve(asked, stored, head, now, 'hit');
+      return 'served';
     }
+    stored?.release();
+    if (found.key === '' || found.key === key || asked.turns >= MAX_TURNS) return 'none';
     before?.stored?.release();
-    this.#serve(asked, stored, head, now, 'hit');
-    return true;
+    return 'moved';
   }
 
   #isUsable(asked: Asked, head: StoredHead, stored: StoredResponse, now: number): boolean {
