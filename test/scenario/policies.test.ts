@@ -155,7 +155,8 @@ describe('policies of the gateway', () => {
     assert.equal(await throughProxy('/inside', { 'x-forwarded-for': 'garbage' }), 400);
     assert.equal((await ask('/watched')).status, 200);
     assert.equal((await logged('/watched')).reported, 1);
-    assert.match(gateway.stdout, /"event":"reported","policy":"ipRules"/);
+    // The line takes another way than the access log's.
+    await until('it is told', () => /"event":"reported","policy":"ipRules"/.test(gateway.stdout));
   });
 
   /** As a client of a proxy that the gateway trusts: from another address of this machine. */
