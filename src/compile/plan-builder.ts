@@ -1,44 +1,31 @@
 import { LookAlikes } from '../base/look-alikes.ts';
 import type { GateScope } from '../plan/admission.ts';
 import type { Dispatch } from '../plan/call.ts';
-import { respondWith } from '../plan/fixed-answer.ts';
 import type { Gateway } from '../plan/host-table.ts';
 import type { Identifier } from '../plan/identifier.ts';
 import type { ErrorPages, Plan, Route } from '../plan/plan.ts';
-import type { DispatchHook, PolicyModule, RequestHook, RouteFacts } from '../plan/policy.ts';
+import type { PolicyModule, RequestHook, RouteFacts } from '../plan/policy.ts';
 import { RouteTreeBuilder } from '../plan/route-tree-builder.ts';
 import type { Alternative } from '../plan/route-tree-layout.ts';
-import { compileTemplate } from '../plan/template.ts';
 import type { Upstream, UpstreamOptions } from '../plan/upstream.ts';
 import { parsePathPattern } from '../semantics/path-pattern.ts';
-import { type Chain, composeChain } from './chain.ts';
+import { composeChain } from './chain.ts';
 import { Chains } from './chains.ts';
 import { credentialsOf } from './check-auth.ts';
 import { plansOf } from './check-plans.ts';
 import { compileConditions } from './conditions.ts';
-import { withDeadline } from './deadline.ts';
 import { feedOwner } from './feeds.ts';
-import { publicKeyFeeds, respondJwks } from './jwks-target.ts';
 import type { OpenIdentifier } from './open-identifier.ts';
 import { Opened } from './opened.ts';
-import type { PlanDocument, PlanPart, PolicyUse, RouteDocument, TargetDocument } from './plan-document.ts';
+import type { PlanDocument, PlanPart, PolicyUse, RouteDocument } from './plan-document.ts';
 import type { PlanPorts } from './plan-ports.ts';
 import { addressSet, compileErrorPages, hostTable } from './plan-tables.ts';
 import { PolicyCompiler } from './policy-compiler.ts';
 import type { Lease } from './resources.ts';
-import { type Side, split } from './split.ts';
-import {
-  neverDispatched,
-  redirectTo,
-  refuseMissing,
-  refuseUnmatched,
-  respondReady,
-  serveEndpoint,
-  withoutUpgrade,
-} from './targets.ts';
-import { isInsideUpstream, ownLayers, UpstreamLayers } from './upstream-layers.ts';
+import { RouteDispatches } from './route-dispatches.ts';
+import { neverDispatched, refuseMissing, refuseUnmatched, serveEndpoint } from './targets.ts';
+import { ownLayers, UpstreamLayers } from './upstream-layers.ts';
 
-type LocalTarget = Exclude<TargetDocument, { kind: 'upstream' | 'weighted' }>;
 type Head = Omit<PlanDocument, 'upstreams' | 'uses' | 'routes'>;
 
 /** Steps of work between two yields: each takes some ten microseconds. */
@@ -56,13 +43,13 @@ export class PlanBuilder {
   readonly #leases: Lease<Upstream>[] = [];
   readonly #identifierLeases: Lease<OpenIdentifier>[] = [];
   readonly #identifiers = new Map<string, Identifier>();
-  /** By index of an upstream. */
-  readonly #upstreams = new Map<number, UpstreamLayers>();
+  readonly #dispatches: RouteDispatches;
   readonly #opened = new Opened();
   readonly #upstreamByName = new Map<string, Upstream>();
 
   constructor(ports: PlanPorts) {
     this.#ports = ports;
+    this.#dispatches = new RouteDispatches({ uses: this.#uses, handlers: this.#handlers, ports });
   }
 
   add(part: PlanPart): void {
@@ -134,8 +121,8 @@ export class PlanBuilder {
       limitCounts: ports.limitCounts,
       plans: plansOf(head.plans, head.identifiers),
       usage: ports.usage,
-      upstream: ({ references }, name) => this.#upstream(referred(references?.upstreams, name), false),
-      handler: ({ references }, name) => this.#handler(referred(references?.handlers, name)),
+      upstream: ({ references }, name) => this.#dispatches.upstream(referred(references?.upstreams, name), false),
+      handler: ({ references }, name) => this.#dispatches.handler(referred(references?.handlers, name)),
       identityFields: head.identityFields,
       routeEvents: ports.routeEvents,
       responses: ports.responses,
@@ -185,7 +172,7 @@ export class PlanBuilder {
       const facts: RouteFacts = { name: options.name, gateway: '', pattern: '', parameters: [] };
       const hooks = (usesOf.get(index) ?? []).flatMap((use) => compiler.hooks(use, facts).hooks);
       const layers = new UpstreamLayers(upstream, [...ownLayers(options), ...(composeChain(hooks, null).layers ?? [])]);
-      this.#upstreams.set(index, layers);
+      this.#dispatches.addUpstream(index, layers);
       this.#upstreamByName.set(options.name, { options, dispatch: layers.dispatch, close: () => undefined });
     }
   }
@@ -245,7 +232,7 @@ export class PlanBuilder {
       parameters,
       request: chain.request,
       requestBody: chain.requestBody,
-      dispatch: stop === null ? this.#dispatch(document, parameters, chain) : neverDispatched,
+      dispatch: stop === null ? this.#dispatches.of(document, parameters, chain) : neverDispatched,
       response: chain.response,
       responseBody: chain.responseBody,
       done: chain.done,
@@ -254,73 +241,6 @@ export class PlanBuilder {
       maxBody: chain.maxBody,
       allowEncodedSlashes,
     };
-  }
-
-  #dispatch(document: RouteDocument, parameters: readonly string[], chain: Chain): Dispatch {
-    const layers = chain.layers ?? [];
-    let dispatch = this.#target(document, parameters, layers.filter(isInsideUpstream));
-    const deadline = document.timeout;
-    // Innermost first; the route's own time limit is the outermost of the `deadline` layer.
-    for (let i = layers.length - 1; i >= 0; i--) {
-      const hook = layers[i] as DispatchHook;
-      if (!isInsideUpstream(hook) && !isOutsideDeadline(hook.layer)) dispatch = hook.wrap(dispatch, null);
-    }
-    if (deadline > 0) dispatch = withDeadline(deadline, dispatch);
-    for (let i = layers.length - 1; i >= 0; i--) {
-      const hook = layers[i] as DispatchHook;
-      if (isOutsideDeadline(hook.layer)) dispatch = hook.wrap(dispatch, null);
-    }
-    return dispatch;
-  }
-
-  /** `inside`: the route's layers around each attempt. */
-  #target(document: RouteDocument, parameters: readonly string[], inside: readonly DispatchHook[]): Dispatch {
-    const { target, upgrade } = document;
-    if (target.kind === 'upstream') return this.#upstream(target.upstream, upgrade, inside);
-    if (target.kind === 'weighted') {
-      const sides = target.upstreams.map((index, position): Side => {
-        const name = this.#upstreamOptions[index]?.name ?? '';
-        const dispatch = this.#upstream(index, upgrade, inside);
-        return { name, weight: target.weights[position] ?? 0, dispatch };
-      });
-      return split(sides, target.split);
-    }
-    let dispatch = this.#localTarget(target, parameters);
-    for (let i = inside.length - 1; i >= 0; i--) dispatch = (inside[i] as DispatchHook).wrap(dispatch, null);
-    return dispatch;
-  }
-
-  #localTarget(target: LocalTarget, parameters: readonly string[]): Dispatch {
-    switch (target.kind) {
-      case 'redirect': {
-        const { template, problem } = compileTemplate(target.to, 'url', parameters);
-        if (template === null) throw new Error(problem.message);
-        return redirectTo(template, target.status, target.keepQuery);
-      }
-      case 'respond':
-        return respondWith(target.status, target);
-      case 'ready':
-        return respondReady(this.#ports);
-      case 'jwks':
-        return respondJwks(publicKeyFeeds(this.#uses, this.#ports.feeds));
-      case 'handler':
-        return this.#handler(target.file);
-      case 'identifier':
-      case 'refused':
-      case 'unmatched':
-        return neverDispatched;
-    }
-  }
-
-  #upstream(index: number, upgrade: boolean, inside: readonly DispatchHook[] = []): Dispatch {
-    const layers = this.#upstreams.get(index);
-    if (layers === undefined) throw new Error(`there is no upstream ${index}`);
-    const dispatch = layers.within(inside);
-    return upgrade && layers.options.upgrade ? dispatch : withoutUpgrade(dispatch);
-  }
-
-  #handler(file: string): Dispatch {
-    return this.#handlers.get(file) ?? neverDispatched;
   }
 
   #headPart(): Head {
@@ -338,8 +258,4 @@ function referred<T>(references: readonly (readonly [string, T])[] | undefined, 
 
 function releaseAll(leases: readonly Pick<Lease<unknown>, 'release'>[]): void {
   for (const lease of leases) lease.release();
-}
-
-function isOutsideDeadline(layer: string): boolean {
-  return layer === 'fallback' || layer === 'cache' || layer === 'transform' || layer === 'mirror';
 }

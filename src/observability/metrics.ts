@@ -1,4 +1,3 @@
-import { limitOutcomes } from '../plan/limiter.ts';
 import { priorityNames } from '../plan/priority.ts';
 import { type RouteEventGroup, routeEvent, routeEvents } from '../plan/route-events.ts';
 import type { BreakerReading } from '../shared-memory/breaker-view.ts';
@@ -7,11 +6,11 @@ import type { LimitsReading } from '../shared-memory/limit-segments.ts';
 import type { LimitStoreReading } from '../shared-memory/limit-store.ts';
 import type { MetricsView } from '../shared-memory/metrics-view.ts';
 import type { RetryBudgetReading } from '../shared-memory/retry-budget.ts';
-import type { UsageCounts } from '../shared-memory/usage.ts';
 import { breakerMetrics, retryBudgetMetrics } from './breaker-metrics.ts';
 import { type CacheReading, cacheMetrics } from './cache-metrics.ts';
 import { type UpstreamReading, watchedUpstreamMetrics } from './endpoint-metrics.ts';
 import { ExpositionText, type Labels } from './exposition-text.ts';
+import { limitMetrics, limitStoreMetrics, type QuotaReading, usageMetrics } from './limit-metrics.ts';
 
 export interface RouteSeries {
   readonly series: number;
@@ -46,7 +45,7 @@ export interface ProcessReading {
   /** Null: limits are kept in this process. */
   readonly limitStore: LimitStoreReading | null;
   /** Null: no plan has a quota. */
-  readonly usage: (UsageCounts & { readonly isKept: boolean }) | null;
+  readonly usage: QuotaReading | null;
   /** Null: nothing was ever looked up. */
   readonly cache: CacheReading | null;
   /** Upstreams that the main thread watches. */
@@ -185,42 +184,6 @@ function upstreamMetrics(text: ExpositionText, view: MetricsView, upstreams: rea
   for (const { labels, of } of read) text.sample('sluice_upstream_connections_total', labels, of.connections);
   text.family('sluice_upstream_connections_open', 'gauge', 'Connections open to an upstream.');
   for (const { labels, of } of read) text.sample('sluice_upstream_connections_open', labels, of.connectionsOpen);
-}
-
-function limitMetrics(text: ExpositionText, { slots, evicted, overflowed, contended, limits }: LimitsReading): void {
-  const decisions = 'sluice_ratelimit_decisions_total';
-  text.family(decisions, 'counter', 'Decisions of limits; `reported`: only watched, and let pass.');
-  for (const { scope, limit, ...outcomes } of limits) {
-    for (const outcome of limitOutcomes) text.sample(decisions, { limit, scope, outcome }, outcomes[outcome]);
-  }
-  const counts = [
-    ['evicted', 'Rested keys that gave way to others.', evicted],
-    ['overflowed', 'Attempts by keys that found every place taken and shared one bucket.', overflowed],
-    ['contended', 'Attempts refused because a bucket never stood still.', contended],
-  ] as const;
-  for (const [name, help, count] of counts) text.single(`sluice_ratelimit_${name}_total`, 'counter', help, count);
-  text.single('sluice_ratelimit_buckets', 'gauge', 'Keys of limits that can be at work at once.', slots);
-}
-
-function usageMetrics(
-  text: ExpositionText,
-  { isKept, evicted, uncounted }: NonNullable<ProcessReading['usage']>,
-): void {
-  text.single('sluice_usage_store_up', 'gauge', '1 while what callers use of their quotas is kept.', isKept ? 1 : 0);
-  text.single('sluice_usage_evicted_total', 'counter', 'Callers whose count gave way to those of others.', evicted);
-  text.single('sluice_usage_uncounted_total', 'counter', 'Requests that found no place to be counted in.', uncounted);
-}
-
-function limitStoreMetrics(text: ExpositionText, { state, instances, counters }: LimitStoreReading): void {
-  const name = 'sluice_ratelimit_store';
-  text.single(`${name}_up`, 'gauge', '1 while limits are decided in Redis.', state === 'closed' ? 1 : 0);
-  text.single(`${name}_instances`, 'gauge', 'Gateways that share it, as last known.', instances);
-  text.family(`${name}_attempts_total`, 'counter', 'Attempts by who decided them.');
-  for (const decided of ['answered', 'late', 'local', 'allowed', 'denied'] as const) {
-    text.sample(`${name}_attempts_total`, { decided }, counters[decided]);
-  }
-  text.single(`${name}_failures_total`, 'counter', 'Commands that failed, came late or were lost.', counters.failures);
-  text.single(`${name}_opened_total`, 'counter', 'Times that its breaker opened.', counters.opened);
 }
 
 function connectionMetrics(text: ExpositionText, view: MetricsView): void {
