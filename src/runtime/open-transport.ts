@@ -3,7 +3,6 @@ import { returnLarge } from './large-buffers.ts';
 import { RawTransport, rawStreamOf } from './raw-transport.ts';
 import { SecureTransport } from './secure-transport.ts';
 import { HIGH_WATER, type Ownership, Transport, type TransportOwner } from './transport.ts';
-import { enterTurn, leaveTurn } from './turn.ts';
 
 /** Takes over a connected socket that is not reading yet (`pauseOnConnect`); reading begins with `resume`. */
 export function openTransport(socket: Socket, owner: TransportOwner, raw = true): Transport {
@@ -21,14 +20,10 @@ class StreamTransport extends Transport {
     super(socket, owner);
     socket.pause();
     socket.on('data', (bytes: Buffer) => {
-      enterTurn();
       this.owner.onBytes(bytes, bytes.length);
-      leaveTurn();
     });
     socket.on('end', () => {
-      enterTurn();
       this.owner.onEnd();
-      leaveTurn();
     });
   }
 
@@ -69,8 +64,6 @@ class StreamTransport extends Transport {
     this.outstanding -= length;
     if (!this.blocked || this.outstanding > HIGH_WATER / 2 || this.socket.destroyed) return;
     this.blocked = false;
-    enterTurn();
     this.owner.onDrain();
-    leaveTurn();
   }
 }

@@ -2,7 +2,6 @@ import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import { returnLarge, takeLarge } from './large-buffers.ts';
 import { HIGH_WATER, type Ownership, Transport, type TransportOwner } from './transport.ts';
-import { enterTurn, leaveTurn } from './turn.ts';
 
 /**
  * The fast way: reads into one buffer shared by all connections of the worker and writes through the stream handle, which
@@ -108,13 +107,8 @@ export class RawTransport extends Transport {
       this.#keep(length);
       return undefined;
     }
-    enterTurn();
-    try {
-      if (length > 0) this.owner.onBytes(this.#buffer, length);
-      else this.#over(length);
-    } finally {
-      leaveTurn();
-    }
+    if (length > 0) this.owner.onBytes(this.#buffer, length);
+    else this.#over(length);
     const next = this.#next;
     if (next === this.#buffer) return undefined;
     // Stopped means that somebody waits to write from it, a further pipelined body perhaps.
@@ -171,14 +165,12 @@ export class RawTransport extends Transport {
     const backlog = this.#backlog;
     this.#backlog = null;
     this.#replaying = true;
-    enterTurn();
     if (backlog !== null) this.owner.onBytes(backlog, backlog.length);
     this.#replaying = false;
     if (this.#endWaits && this.#reading && !this.socket.destroyed) {
       this.#endWaits = false;
       this.#over(UV_EOF);
     }
-    leaveTurn();
   }
 
   useOwnBuffer(): void {
@@ -254,9 +246,7 @@ export class RawTransport extends Transport {
     }
     if (!this.blocked || this.#lent > 0 || this.outstanding > HIGH_WATER / 2) return;
     this.blocked = false;
-    enterTurn();
     this.owner.onDrain();
-    leaveTurn();
   }
 
   protected writeFailed(error: number): void {

@@ -7,7 +7,6 @@ import { runInNewContext } from 'node:vm';
 import { links } from '../../test/support/sockets.ts';
 import { close, open, pump, receive, sha256, until } from '../../test/support/transports.ts';
 import { Chunk } from '../plan/call.ts';
-import { enterTurn, leaveTurn } from './turn.ts';
 
 const MEBIBYTE = 1_048_576;
 
@@ -61,20 +60,19 @@ for (const raw of [true, false]) {
         const opened = await open(link, raw);
         const { transport, peer } = opened;
         const arrived = once(peer, 'data') as Promise<[Buffer]>;
-        enterTurn();
         transport.write('head\r\n');
         transport.write('more\r\n');
         transport.writeChunk(Chunk.whole(Buffer.from('body'), false));
-        leaveTurn();
         const [first] = await arrived;
         assert.equal(first.toString(), 'head\r\nmore\r\nbody');
         await close(opened);
       });
 
-      test('gathers outside of a turn as well, until the microtask', async () => {
+      test('gathers over microtasks as well', async () => {
         const opened = await open(link, raw);
         const arrived = once(opened.peer, 'data') as Promise<[Buffer]>;
         opened.transport.write('a');
+        await Promise.resolve();
         opened.transport.write('b');
         const [first] = await arrived;
         assert.equal(first.toString(), 'ab');
@@ -85,13 +83,11 @@ for (const raw of [true, false]) {
         const opened = await open(link, raw);
         const { transport, peer } = opened;
         const parts = [3, 20_000, 1, 16_384, 16_383, 70_000, 5, 1].map((size, index) => Buffer.alloc(size, 97 + index));
-        enterTurn();
         for (const [index, part] of parts.entries()) {
           if (index % 3 === 0) transport.write(part.latin1Slice());
           else if (index % 3 === 1) transport.writeChunk(Chunk.whole(Buffer.from(part), true));
           else transport.writeBytes(part);
         }
-        leaveTurn();
         const all = Buffer.concat(parts);
         assert.equal(sha256(await receive(peer, all.length)), sha256(all));
         await close(opened);

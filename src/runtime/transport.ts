@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import type { Chunk } from '../plan/call.ts';
 import { LARGE_BYTES, takeLarge } from './large-buffers.ts';
-import { enterTurn, type Flushable, flushLater, leaveTurn } from './turn.ts';
+import { type Flushable, flushLater } from './turn.ts';
 
 /**
  * One byte stream (TCP, TLS or Unix socket), in two ways: `RawTransport` works on the stream handle, `StreamTransport`
@@ -52,9 +52,7 @@ export abstract class Transport implements Flushable {
       if (this.closed) return;
       this.closed = true;
       this.blocked = false;
-      enterTurn();
       this.owner.onClose(this.failure);
-      leaveTurn();
     });
     socket.on('error', (error) => {
       this.failure = error;

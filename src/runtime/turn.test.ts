@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, suite, test } from 'node:test';
-import { enterTurn, type Flushable, flushLater, leaveTurn } from './turn.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Flushable, flushLater } from './turn.ts';
 
 suite('turn', { concurrency: false }, () => {
   let flushed: string[];
@@ -17,50 +18,26 @@ suite('turn', { concurrency: false }, () => {
     };
   }
 
-  test('writes leave when the turn ends, in their order', () => {
-    enterTurn();
+  test('writes leave when the turn ends, in their order', async () => {
     flushLater(target('a'));
+    await Promise.resolve();
     flushLater(target('b'));
     assert.deepEqual(flushed, []);
-    leaveTurn();
+    await nextTurn();
     assert.deepEqual(flushed, ['a', 'b']);
   });
 
-  test('turns within turns are one', () => {
-    enterTurn();
-    enterTurn();
-    flushLater(target('a'));
-    leaveTurn();
-    assert.deepEqual(flushed, []);
-    leaveTurn();
-    assert.deepEqual(flushed, ['a']);
-  });
-
-  test('what a flush writes leaves too', () => {
-    enterTurn();
+  test('what a flush writes leaves too, and nothing leaves twice', async () => {
     flushLater(target('a', () => flushLater(target('b', () => flushLater(target('c'))))));
-    leaveTurn();
+    for (let turns = 0; turns < 5; turns++) await nextTurn();
     assert.deepEqual(flushed, ['a', 'b', 'c']);
   });
 
-  test('outside of turns they leave with the next microtask, together', async () => {
+  test('every turn begins anew', async () => {
     flushLater(target('a'));
+    await nextTurn();
     flushLater(target('b'));
-    assert.deepEqual(flushed, []);
-    await Promise.resolve();
+    await nextTurn();
     assert.deepEqual(flushed, ['a', 'b']);
-  });
-
-  test('a turn that ends before the microtask takes them along, once', async () => {
-    flushLater(target('a'));
-    enterTurn();
-    flushLater(target('b'));
-    leaveTurn();
-    assert.deepEqual(flushed, ['a', 'b']);
-    await Promise.resolve();
-    assert.deepEqual(flushed, ['a', 'b']);
-    flushLater(target('c'));
-    await Promise.resolve();
-    assert.deepEqual(flushed, ['a', 'b', 'c']);
   });
 });

@@ -5,7 +5,6 @@ import type { Socket } from 'node:net';
 import { Chunk } from '../../src/plan/call.ts';
 import { openTransport } from '../../src/runtime/open-transport.ts';
 import type { Transport, TransportOwner } from '../../src/runtime/transport.ts';
-import { enterTurn, leaveTurn } from '../../src/runtime/turn.ts';
 import { until as untilFor } from '../harness.ts';
 import { connectPair, type Link } from './sockets.ts';
 
@@ -84,9 +83,7 @@ export function pump({ transport, owner }: Opened, bytes: Buffer, piece: number,
       if (!transport.writeChunk(Chunk.whole(next, stable))) return;
     }
   };
-  enterTurn();
   owner.drained();
-  leaveTurn();
 }
 
 export async function close({ transport, peer }: Opened): Promise<void> {
