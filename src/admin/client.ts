@@ -1,5 +1,6 @@
-import { type IncomingMessage, request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import { httpClient } from '../base/http-client.ts';
 import type { AdminSettings } from '../supervisor/settings.ts';
 
 const PATIENCE_MS = 60_000;
@@ -28,7 +29,7 @@ export function callAdmin(
   // Whatever name leads there: the other side accepts its own names only, and this is one of them.
   if (settings.path !== null || isIP(host) === 0) headers.host = 'localhost';
   return new Promise((resolve, reject) => {
-    const sent = request({ ...where, method, path, headers, timeout: PATIENCE_MS, agent: false });
+    const sent = httpClient().request({ ...where, method, path, headers, timeout: PATIENCE_MS, agent: false });
     sent.once('response', (response) => {
       readBody(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
     });

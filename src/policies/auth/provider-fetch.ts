@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import { type Agent, request as httpsRequest } from 'node:https';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Agent } from 'node:https';
 import { addAbortSignal } from 'node:stream';
+import { httpClient, httpsClient } from '../../base/http-client.ts';
 import { trustingAgent } from './trusting-agent.ts';
 
 const MAX_BODY = 512 * 1024;
@@ -40,8 +41,8 @@ export function providerFetch({ timeout, ca }: ProviderFetchOptions): ProviderFe
     const signal = AbortSignal.timeout(timeout);
     const request =
       target.protocol === 'https:'
-        ? httpsRequest(target, { ...options, agent: agent ?? false })
-        : httpRequest(target, { ...options, agent: false });
+        ? httpsClient().request(target, { ...options, agent: agent ?? false })
+        : httpClient().request(target, { ...options, agent: false });
     // Whoever waits hears of it; what fails once nobody waits any more is of no interest.
     request.on('error', () => undefined);
     return await answerOf(request, bodyText(body), signal);

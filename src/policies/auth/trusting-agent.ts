@@ -1,5 +1,6 @@
-import { Agent } from 'node:https';
+import type { Agent } from 'node:https';
 import { createSecureContext, getCACertificates } from 'node:tls';
+import { httpsClient } from '../../base/http-client.ts';
 
 let systemAgent: Agent | null = null;
 
@@ -9,10 +10,13 @@ let systemAgent: Agent | null = null;
  * the system's authorities is kept, because reading them takes tens of milliseconds.
  */
 export function trustingAgent(ca: string | undefined): Agent {
-  if (ca !== undefined) return new Agent({ ca, maxCachedSessions: 0 });
+  if (ca !== undefined) return new (httpsClient().Agent)({ ca, maxCachedSessions: 0 });
   if (systemAgent === null) {
     const trusted = new Set([...getCACertificates('default'), ...getCACertificates('system')]);
-    systemAgent = new Agent({ secureContext: createSecureContext({ ca: [...trusted] }), maxCachedSessions: 0 });
+    systemAgent = new (httpsClient().Agent)({
+      secureContext: createSecureContext({ ca: [...trusted] }),
+      maxCachedSessions: 0,
+    });
   }
   return systemAgent;
 }

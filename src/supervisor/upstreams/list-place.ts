@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent, request as httpsRequest } from 'node:https';
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { Agent } from 'node:https';
 import { addAbortSignal } from 'node:stream';
+import { httpClient, httpsClient } from '../../base/http-client.ts';
 import { parseTargetList, type ReadList } from '../../compile/target-list.ts';
 import type { ListSource } from '../../compile/upstream-work.ts';
 import type { Found, Place } from './source.ts';
@@ -26,7 +27,7 @@ export function listPlace(source: ListSource): Place {
     async look(signal) {
       const both = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
       const options = { agent: secureAgent ?? false, maxHeaderSize: MAX_HEAD, headers: headersOf(source, known?.etag) };
-      const request = secureAgent === null ? httpRequest(url, options) : httpsRequest(url, options);
+      const request = secureAgent === null ? httpClient().request(url, options) : httpsClient().request(url, options);
       try {
         const { response, body } = await answerOf(request, source.maxSize, both);
         if (response.statusCode === 304 && known !== null) return found(known.list);
@@ -46,7 +47,7 @@ export function listPlace(source: ListSource): Place {
 }
 
 function agentFor({ tls }: ListSource): Agent {
-  return new Agent({
+  return new (httpsClient().Agent)({
     maxCachedSessions: 0,
     rejectUnauthorized: tls?.verify ?? true,
     ...(tls?.ca != null && { ca: tls.ca }),

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { httpClient } from '../../base/http-client.ts';
 import type { HttpQuestion, UpstreamWork } from '../../compile/upstream-work.ts';
 import type { Endpoint } from '../../plan/upstream.ts';
 import { UpstreamSecurity } from '../../runtime/connect.ts';
@@ -76,7 +77,7 @@ async function request(
   socket: Socket,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const sent = httpRequest({
+  const sent = httpClient().request({
     createConnection: () => socket,
     method,
     path: endpoint.basePath + path,

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { type ClientRequest, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { addAbortSignal } from 'node:stream';
 import type { Clock } from '../../../base/clock.ts';
+import { httpClient, httpsClient } from '../../../base/http-client.ts';
 import { trustingAgent } from '../trusting-agent.ts';
 
 /** A document of an issuer: configuration or keys. */
@@ -103,8 +103,8 @@ function open(url: URL, ca: string | undefined): ClientRequest {
   const options = { method: 'GET', headers: HEADERS, maxHeaderSize: MAX_HEAD };
   const isSecure = url.protocol === 'https:';
   const request = isSecure
-    ? httpsRequest(url, { ...options, agent: trustingAgent(ca) })
-    : httpRequest(url, { ...options, agent: false });
+    ? httpsClient().request(url, { ...options, agent: trustingAgent(ca) })
+    : httpClient().request(url, { ...options, agent: false });
   // Whoever waits hears of it; a connection that fails once nobody waits any more is of no interest.
   request.on('error', () => undefined);
   return request.end();

@@ -1,0 +1,11 @@
+/**
+ * Node's own HTTP clients, loaded with the first request that is made by them: workers make none, and an `import` of
+ * `node:http` brings `fetch` and all behind it along (11 MB of each thread).
+ */
+export function httpClient(): typeof import('node:http') {
+  return process.getBuiltinModule('node:http');
+}
+
+export function httpsClient(): typeof import('node:https') {
+  return process.getBuiltinModule('node:https');
+}
