@@ -22,6 +22,10 @@ export interface TransportOwner {
 
 /** Text up to this size is tried at once by Node (`StreamBase::WriteString`); longer text is copied and queued. */
 const TEXT_BYTES = 16_384;
+/** Pieces up to this size become text and wait for the end of the turn; longer ones are copied once instead of three times. */
+const GATHERED_BYTES = 2_048;
+/** To copy a longer piece costs more than a system call of its own. */
+const COPIED_BYTES = 32_768;
 /** Bytes that may wait in the process for a slow reader before its source is paused. */
 export const HIGH_WATER = 65_536;
 
@@ -78,10 +82,10 @@ export abstract class Transport implements Flushable {
   /** Body bytes. False: too much waits for the peer; hold on until `onDrain`. */
   writeChunk(chunk: Chunk): boolean {
     const length = chunk.end - chunk.start;
-    if (this.pendingText.length + length <= TEXT_BYTES) {
+    if (length <= GATHERED_BYTES && this.pendingText.length + length <= TEXT_BYTES) {
       this.pendingText += chunk.bytes.latin1Slice(chunk.start, chunk.end);
       this.#flushLater();
-    } else if (chunk.stable) {
+    } else if (chunk.stable && (this.pendingText === '' || length > COPIED_BYTES)) {
       if (this.pendingText !== '') this.flush();
       if (!this.closed) this.sendBytes(chunk.bytes.subarray(chunk.start, chunk.end), 'lent', null);
     } else {
