@@ -22,7 +22,10 @@ export interface TransportOwner {
 
 /** Text up to this size is tried at once by Node (`StreamBase::WriteString`); longer text is copied and queued. */
 const TEXT_BYTES = 16_384;
-/** Pieces up to this size become text and wait for the end of the turn; longer ones are copied once instead of three times. */
+/**
+ * Pieces up to this size become text and wait for the end of the turn; longer ones are copied once instead of three times,
+ * unless writes wait already: their buffers would be new ones, and many (66 MiB of garbage for 96 MiB over TLS).
+ */
 const GATHERED_BYTES = 2_048;
 /** To copy a longer piece costs more than a system call of its own. */
 const COPIED_BYTES = 32_768;
@@ -82,7 +85,7 @@ export abstract class Transport implements Flushable {
   /** Body bytes. False: too much waits for the peer; hold on until `onDrain`. */
   writeChunk(chunk: Chunk): boolean {
     const length = chunk.end - chunk.start;
-    if (length <= GATHERED_BYTES && this.pendingText.length + length <= TEXT_BYTES) {
+    if ((length <= GATHERED_BYTES || this.outstanding > 0) && this.pendingText.length + length <= TEXT_BYTES) {
       this.pendingText += chunk.bytes.latin1Slice(chunk.start, chunk.end);
       this.#flushLater();
     } else if (chunk.stable && (this.pendingText === '' || length > COPIED_BYTES)) {
