@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { deserialize } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
-import { releaseGarbageOnce } from './base/release-garbage.ts';
+import { releaseGarbageOnce } from './base/garbage.ts';
 import { sharedClock } from './base/shared-clock.ts';
 import { WorkerFeeds } from './compile/feeds.ts';
 import { type OpenIdentifier, openIdentifier } from './compile/open-identifier.ts';

@@ -100,12 +100,15 @@ async function startWith(
   return running;
 }
 
+/** What `haproxy-jwt.cfg` logs: whoever writes longer lines does other work. */
+const LOGGED = '[time, client, method, path, status, responseBytes, duration, identity]';
+
 /** With tokens, an identity header, the access log on standard output, and perhaps a limit for each user. */
 export function sluiceWithTokens({ publicKey, issuer, audience, first }: Tokens, isLimited: boolean): Peer {
   const routes = '\n  /*: { to: service, auth: caller, request: { headers: { set: { x-user-id: "{identity.id}" } } } }';
   const auth = `auth: { caller: { jwt: { issuer: "${issuer}", audience: ${audience}, publicKey: "\${file:${publicKey}}" } } }`;
   const limits = isLimited ? `, limits: { user: ${REQUESTS_A_MINUTE}/min by identity }` : '';
-  const more = `${auth}\ndefaults: { accessLog: true${limits} }`;
+  const more = `${auth}\ndefaults: { accessLog: { fields: ${LOGGED} }${limits} }`;
   const ready = { path: '/', headers: { authorization: `Bearer ${first}` } };
   return { name: 'sluice', start: (scene) => startWith(scene, 'sluice-jwt', { routes, more }, ready) };
 }

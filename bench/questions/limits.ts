@@ -19,6 +19,7 @@ export const limits: Question = {
       { of: 'haproxy', must: 0.55, aim: 0.45 },
     );
     const note = 'HAProxy counts in a stick table of its one process; Sluice in memory that all of its workers share.';
-    return { ...answer, notes: [...answer.notes, REMEMBERED, note] };
+    const lines = 'Both write a line with the same eight fields; the usual line of Sluice has up to 26.';
+    return { ...answer, notes: [...answer.notes, REMEMBERED, note, lines] };
   },
 };

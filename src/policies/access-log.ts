@@ -47,12 +47,20 @@ function shown(value: string): string {
   return jsonText(value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value);
 }
 
+/** Most texts are those of the line before (route, host, upstream), and to compare costs less than to look for escapes. */
 function text(read: (exchange: Exchange) => string | null): Writer {
+  let last = '';
+  let lastShown = '';
   return {
     isText: true,
     write: (exchange) => {
       const value = read(exchange);
-      return value === null ? '' : shown(value);
+      if (value === null) return '';
+      if (value !== last) {
+        last = value;
+        lastShown = shown(value);
+      }
+      return lastShown;
     },
   };
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { releaseGarbageOnce } from '../base/release-garbage.ts';
+import { collectWithoutHelpers, releaseGarbageOnce } from '../base/garbage.ts';
 import { type Watcher, watchFiles } from '../config/watch.ts';
 import type { Registry } from '../plan/registry.ts';
 import { LimitMemory } from '../shared-memory/limit-segments.ts';
@@ -127,6 +127,7 @@ export class Supervisor {
   static async start(options: SupervisorOptions): Promise<Supervisor> {
     let supervisor: Supervisor | null = null;
     let changedMeanwhile = false;
+    collectWithoutHelpers();
     const onChange = (): void => {
       if (supervisor === null) changedMeanwhile = true;
       else void supervisor.reload('file');
