@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import type { HeaderBlock } from '../base/headers.ts';
 import type { CallRunner, Chunk, Dispatch, ResponseHead, Sink, Tunnel, UpstreamCall } from '../plan/call.ts';

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import type { HeaderBlock } from '../base/headers.ts';
 import { fieldName } from '../base/headers.ts';

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import { wheel } from '../base/timers.ts';
 import type { Dispatch, Sink, UpstreamCall } from '../plan/call.ts';

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import type { TLSSocket } from 'node:tls';
 import { errors, type GatewayError } from '../base/gateway-error.ts';
 import { type FieldLines, fieldName } from '../base/headers.ts';

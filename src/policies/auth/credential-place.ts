@@ -110,7 +110,11 @@ function one(found: string | undefined, other: string | null | undefined): strin
  */
 function afterScheme(value: string, scheme: string): string | undefined {
   const { length } = scheme;
-  if (value.slice(0, length).toLowerCase() !== scheme) return undefined;
+  for (let i = 0; i < length; i++) {
+    const character = value.charCodeAt(i);
+    const lower = character >= 65 && character <= 90 ? character | 0x20 : character;
+    if (lower !== scheme.charCodeAt(i)) return undefined;
+  }
   if (value.length > length && value.charCodeAt(length) !== 0x20 && HEADER_NAME.test(value.charAt(length)))
     return undefined;
   let start = length;
