@@ -55,7 +55,12 @@ async function list(options: ListOptions): Promise<void> {
   const { responses, stats: counted } = readAnswer<{ responses: ResponseView[]; stats: ResponseStats }>(answer, 200);
   if (options.json) printJson(responses);
   else if (responses.length === 0) print('Nothing of that is stored.');
-  else print(`${renderList(responses)}\n\n${responses.length} shown of ${counted.entries} entries.`);
+  else print(`${renderList(responses)}\n\n${shownOf(responses.length, counted.entries)}`);
+}
+
+/** An address with variants has an entry of its own, which says by what they differ. */
+function shownOf(shown: number, entries: number): string {
+  return `${shown} shown; the memory has ${entries} entries, one more for each address with variants.`;
 }
 
 async function show(what: string, options: ConfigOptions): Promise<void> {

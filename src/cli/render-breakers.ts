@@ -1,5 +1,5 @@
-import { formatDuration } from '../base/units.ts';
 import type { BreakerReading } from '../shared-memory/breaker-view.ts';
+import { formatSpan } from './span.ts';
 import { table } from './table.ts';
 
 export function renderBreakers(breakers: readonly BreakerReading[]): string {
@@ -8,7 +8,7 @@ export function renderBreakers(breakers: readonly BreakerReading[]): string {
     breakers.map((each) => [
       each.breaker,
       each.forced === null ? each.state : `${each.forced} (forced)`,
-      seconds(each.for),
+      formatSpan(each.for),
       String(each.calls),
       String(each.failures),
       String(each.slow),
@@ -29,9 +29,5 @@ const reasons = {
 function why({ state, forced, reason, probesIn }: BreakerReading): string {
   if (forced !== null) return 'an operator';
   if (state === 'closed' || reason === null) return '-';
-  return `${reasons[reason]}${state === 'open' ? `, probes in ${seconds(probesIn)}` : ''}`;
-}
-
-function seconds(milliseconds: number): string {
-  return formatDuration(Math.round(milliseconds / 1000) * 1000);
+  return `${reasons[reason]}${state === 'open' ? `, probes in ${formatSpan(probesIn)}` : ''}`;
 }

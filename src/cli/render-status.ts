@@ -3,6 +3,7 @@ import type { Status } from '../supervisor/status.ts';
 import { renderBreakers } from './render-breakers.ts';
 import { renderEndpoints } from './render-endpoints.ts';
 import { renderSupervision } from './render-supervision.ts';
+import { formatSpan } from './span.ts';
 import { table } from './table.ts';
 
 const MEBIBYTE = 1024 * 1024;
@@ -12,7 +13,7 @@ export function renderStatus(status: Status): string {
   const state = status.draining ? 'draining' : status.ready ? 'ready' : 'not ready';
   const { config } = status;
   const lines = [
-    `sluice ${status.version} (Node ${status.node}), process ${status.pid}: ${state}, up ${age(status.uptimeSeconds)}`,
+    `sluice ${status.version} (Node ${status.node}), process ${status.pid}: ${state}, up ${formatSpan(status.uptimeSeconds * 1000)}`,
     `configuration ${config.files.join(', ')}: version ${config.version}, ${config.hash.slice(0, 12)}, loaded ${config.loadedAt}` +
       (config.warnings > 0
         ? `, ${config.warnings} ${config.warnings === 1 ? 'warning' : 'warnings'} (\`sluice check\`)`
@@ -145,19 +146,4 @@ function milliseconds(value: number): string {
 
 function rate(perSecond: number): string {
   return perSecond >= 100 ? perSecond.toFixed(0) : perSecond.toFixed(1);
-}
-
-function age(seconds: number): string {
-  const parts = [
-    [Math.floor(seconds / 86_400), 'd'],
-    [Math.floor(seconds / 3600) % 24, 'h'],
-    [Math.floor(seconds / 60) % 60, 'm'],
-    [Math.floor(seconds) % 60, 's'],
-  ] as const;
-  const first = parts.findIndex(([count]) => count > 0);
-  if (first < 0) return '0s';
-  return parts
-    .slice(first, first + 2)
-    .map(([count, unit]) => `${count}${unit}`)
-    .join('');
 }

@@ -62,11 +62,11 @@ describe('the table of endpoints', () => {
       endpoint({ url: 'http://10.0.0.4:1', health: 'healthy', since: ago(0), drainedSince: ago(60) }),
     ];
     assert.deepEqual(renderUpstreams([upstream({ endpoints })], NOW).split('\n'), [
-      'upstream  endpoint                         from    state                       for   weight        in flight  latency  last failed check',
-      'orders    http://10.0.0.1:1                static  in service                  -     -             -          -',
-      'orders    http://10.0.0.2:1 (orders.test)  dns     healthy                     90 s  -             3          12.3 ms',
-      'orders    http://10.0.0.3:1                static  unhealthy, ejected for 5 s  2 h   2 in group 1  3          -        1 s ago: status 503',
-      'orders    http://10.0.0.4:1                static  drained                     0 s   -             -          -',
+      'upstream  endpoint                         from    state                      for    weight        in flight  latency  last failed check',
+      'orders    http://10.0.0.1:1                static  in service                 -      -             -          -',
+      'orders    http://10.0.0.2:1 (orders.test)  dns     healthy                    1m30s  -             3          12.3 ms',
+      'orders    http://10.0.0.3:1                static  unhealthy, ejected for 5s  2h     2 in group 1  3          -        1s ago: status 503',
+      'orders    http://10.0.0.4:1                static  drained                    0s     -             -          -',
     ]);
   });
 
@@ -96,9 +96,9 @@ describe('the table of endpoints', () => {
     ];
     const text = renderUpstreams([upstream({ sources, drainedAbsent: ['http://10.0.0.9:1'] })], NOW);
     assert.deepEqual(text.trim().split('\n'), [
-      'orders: dns orders.test:80: 2 endpoints, next look in 25 s',
-      'orders: http http://r/: cannot be asked for 5 min: status 500; the 2 last known stay, looking now',
-      'orders: file /a.yaml: says that there are no endpoints for 10 s; 2 last known stay, next look in 25 s',
+      'orders: dns orders.test:80: 2 endpoints, next look in 25s',
+      'orders: http http://r/: cannot be asked for 5m: status 500; the 2 last known stay, looking now',
+      'orders: file /a.yaml: says that there are no endpoints for 10s; 2 last known stay, next look in 25s',
       'orders: file /a.yaml: left out: entry 2: no',
       'orders: no endpoints: 503 for every call',
       'orders: http://10.0.0.9:1 is drained, and not there at present',

@@ -1,5 +1,6 @@
 import type { SourceReport } from '../supervisor/upstreams/source.ts';
 import type { EndpointView, UpstreamView } from '../supervisor/upstreams/upstream-view.ts';
+import { formatSpan } from './span.ts';
 import { table } from './table.ts';
 
 /** What `sluice upstreams` prints: a line an endpoint, then what feeds the list and what is wrong. */
@@ -10,7 +11,7 @@ export function renderUpstreams(upstreams: readonly UpstreamView[], now: number)
       endpoint.url + (endpoint.host === null ? '' : ` (${endpoint.host})`),
       endpoint.origin,
       stateOf(endpoint),
-      endpoint.since === null ? '-' : span(now - Date.parse(endpoint.since)),
+      endpoint.since === null ? '-' : formatSpan(now - Date.parse(endpoint.since)),
       endpoint.weight === 1 && endpoint.priority === 0 ? '-' : `${endpoint.weight} in group ${endpoint.priority}`,
       endpoint.load === null ? '-' : String(endpoint.load.inFlight),
       endpoint.load?.latency == null ? '-' : `${endpoint.load.latency.toFixed(1)} ms`,
@@ -28,14 +29,14 @@ function stateOf({ health, drainedSince, load, breaker }: EndpointView): string 
   if (drainedSince !== null) return 'drained';
   const states = [
     ...(health === null ? [] : [health]),
-    ...(load !== null && load.ejectedFor > 0 ? [`ejected for ${span(load.ejectedFor)}`] : []),
+    ...(load !== null && load.ejectedFor > 0 ? [`ejected for ${formatSpan(load.ejectedFor)}`] : []),
     ...(breaker !== null && breaker.state !== 'closed' ? [`breaker ${breaker.state}`] : []),
   ];
   return states.length === 0 ? 'in service' : states.join(', ');
 }
 
 function lastFailureOf({ lastFailure }: EndpointView, now: number): string {
-  return lastFailure === null ? '' : `${span(now - Date.parse(lastFailure.at))} ago: ${lastFailure.reason}`;
+  return lastFailure === null ? '' : `${formatSpan(now - Date.parse(lastFailure.at))} ago: ${lastFailure.reason}`;
 }
 
 function notesOf({ upstream, sources, endpoints, drainedAbsent, breaker }: UpstreamView, now: number): string[] {
@@ -52,23 +53,16 @@ function sourceNotes(
   { origin, of, endpoints, failure, emptySince, nextLook, ...source }: SourceReport,
   now: number,
 ): string[] {
-  const next = nextLook === null ? 'looking now' : `next look in ${span(Date.parse(nextLook) - now)}`;
-  const since = source.failingSince === null ? '' : ` for ${span(now - Date.parse(source.failingSince))}`;
+  const next = nextLook === null ? 'looking now' : `next look in ${formatSpan(Date.parse(nextLook) - now)}`;
+  const since = source.failingSince === null ? '' : ` for ${formatSpan(now - Date.parse(source.failingSince))}`;
   const state =
     failure !== null
       ? `cannot be asked${since}: ${failure}; the ${endpoints} last known stay`
       : emptySince !== null
-        ? `says that there are no endpoints for ${span(now - Date.parse(emptySince))}; ${endpoints} last known stay`
+        ? `says that there are no endpoints for ${formatSpan(now - Date.parse(emptySince))}; ${endpoints} last known stay`
         : `${endpoints} endpoints`;
   return [
     `${origin} ${of}: ${state}, ${next}`,
     ...source.problems.map((problem) => `${origin} ${of}: left out: ${problem}`),
   ];
-}
-
-function span(milliseconds: number): string {
-  const seconds = Math.max(0, Math.round(milliseconds / 1000));
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7_200) return `${Math.floor(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} d`;
 }

@@ -134,6 +134,9 @@ test('the upstream hears our statements and nobody else’s', () => {
     ['X-Real-IP', '6.6.6.6'],
     ['Forwarded', 'for=6.6.6.6'],
     ['x-forwarded-prefix', '/admin'],
+    ['X_Forwarded_For', '6.6.6.6'],
+    ['x.real.ip', '6.6.6.6'],
+    ['X-Forwarded_Host', 'evil.example'],
     ['accept', '*/*'],
   ];
   assert.equal(

@@ -1,4 +1,5 @@
 import { FieldLines, type FieldName, fieldName, type HeaderBlock } from '../base/headers.ts';
+import { LookAlikes } from '../base/look-alikes.ts';
 import { type AddressSet, canonicalAddress } from './cidr.ts';
 
 /**
@@ -38,6 +39,8 @@ export const clientStatements = [
   fieldName('x-forwarded-ssl'),
   fieldName('x-real-ip'),
 ] as const;
+
+const statementsAlike = new LookAlikes(clientStatements.map(({ lower }) => lower));
 
 const UNKNOWN = 'unknown';
 const AUTHORITY = /^(?:[a-z0-9._~-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/;
@@ -213,9 +216,9 @@ function isBlank(text: string, at: number): boolean {
   return code === 32 || code === 9;
 }
 
-/** Takes away what a request says about its client: none of it crosses as it came. */
+/** Takes away what a request says about its client: none of it crosses as it came, and in no spelling. */
 export function dropStatements(headers: HeaderBlock): void {
-  for (let i = 0; i < clientStatements.length; i++) headers.remove(clientStatements[i] as FieldName);
+  headers.removeCovered(statementsAlike);
 }
 
 /**

@@ -98,7 +98,7 @@ describe('a cache for all workers', () => {
         setTimeout(() => response.end(body.subarray(70_000)), 50);
       });
     };
-    const answers = Array.from({ length: 300 }, () => ask('/things/herd'));
+    const answers = Array.from({ length: 1_000 }, () => ask('/things/herd'));
     await until('the service is asked', () => askedFor('/things/herd') > 0);
     setTimeout(release, 100);
     for (const answer of await Promise.all(answers)) {

@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, customFetch, type JWTPayload, errors as jose, jwtVerify } from 'jose';
+import type { JWTPayload } from 'jose';
 import { fieldName, HeaderBlock } from '../../../base/headers.ts';
 import { collectBody } from '../../../plan/collect-body.ts';
 import type { Exchange } from '../../../plan/exchange.ts';
@@ -8,6 +8,7 @@ import { cookieField } from '../../../semantics/cookie.ts';
 import type { Outage } from '../outage.ts';
 import type { Cookies } from './oidc-cookie.ts';
 import { type LogoutHint, type LogoutKind, logoutKey } from './oidc-feeds.ts';
+import type { LogoutTokens } from './oidc-logout-token.ts';
 import type { OidcOptions } from './oidc-options.ts';
 import type { ProviderClient, ProviderMetadata } from './oidc-provider.ts';
 import * as replies from './oidc-replies.ts';
@@ -17,22 +18,6 @@ import { isForeign, isOwnDoing, type Site } from './oidc-site.ts';
 const MAX_BODY = 32 * 1024;
 /** OpenID Connect Back-Channel Logout 1.0, 2.4 */
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
-/** What it takes to hear of a logout; an older token can only be one that somebody kept. */
-const MAX_AGE_SECONDS = 300;
-/** Of public keys: with a shared secret, whoever can check a token could make one. */
-const ALGORITHMS = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'Ed25519',
-];
 
 const contentType = fieldName('content-type');
 
@@ -49,7 +34,7 @@ export class LogoutFlow {
   readonly #options: OidcOptions;
   readonly #parts: LogoutParts;
   readonly #origins: ReadonlySet<string>;
-  #keys: { readonly url: string; readonly find: ReturnType<typeof createRemoteJWKSet> } | null = null;
+  #tokens: Promise<LogoutTokens> | null = null;
 
   constructor(options: OidcOptions, parts: LogoutParts) {
     this.#options = options;
@@ -84,16 +69,16 @@ export class LogoutFlow {
     if (token === null) return replies.refusal(replies.logoutInvalid);
     const metadata = await this.#parts.findProvider();
     if (metadata === null) return replies.unavailable();
-    let claims: JWTPayload;
+    let claims: JWTPayload | null;
     try {
-      claims = await this.#verify(token, metadata);
+      this.#tokens ??= this.#loadTokens();
+      claims = await (await this.#tokens).verify(token, metadata);
     } catch (error) {
-      if (error instanceof jose.JOSEError && !isOutage(error)) return replies.refusal(replies.logoutInvalid);
       this.#parts.outage.failed(`the provider’s keys cannot be fetched: ${(error as Error).message}`);
       return replies.unavailable();
     }
-    const target = targetOf(claims);
-    if (target === null) return replies.refusal(replies.logoutInvalid);
+    const target = claims === null ? null : targetOf(claims);
+    if (claims === null || target === null) return replies.refusal(replies.logoutInvalid);
     // The end of its second, by a clock that may be behind ours; a token that comes again ends no session that began later.
     const at = Math.min(Date.now(), Number(claims.iat) * 1000 + 999 + this.#options.clockSkew);
     const isKnown = await this.#end(target.kind, target.id, at);
@@ -137,32 +122,10 @@ export class LogoutFlow {
     return url.href;
   }
 
-  async #verify(token: string, metadata: ProviderMetadata): Promise<JWTPayload> {
-    const { clientId, clockSkew } = this.#options;
-    const { payload, protectedHeader } = await jwtVerify(token, this.#keysAt(metadata.jwks_uri), {
-      algorithms: ALGORITHMS,
-      issuer: metadata.issuer,
-      audience: clientId,
-      clockTolerance: Math.ceil(clockSkew / 1000),
-      maxTokenAge: MAX_AGE_SECONDS,
-      requiredClaims: ['jti'],
-    });
-    // Recommended, not required: but what says that it is something else is something else.
-    const type = protectedHeader.typ?.toLowerCase().replace(/^application\//, '') ?? 'jwt';
-    if (type !== 'logout+jwt' && type !== 'jwt') throw new jose.JWTInvalid('not a logout token');
-    return payload;
-  }
-
-  #keysAt(url: string): ReturnType<typeof createRemoteJWKSet> {
-    if (this.#keys?.url !== url) {
-      const { timeout } = this.#options;
-      const find = createRemoteJWKSet(new URL(url), {
-        timeoutDuration: timeout,
-        [customFetch]: (target, { method, headers }) => this.#parts.client.fetch(target, { method, headers }),
-      });
-      this.#keys = { url, find };
-    }
-    return this.#keys.find;
+  /** With the first token: few gateways see one, and the library takes 2.6 MB of each thread. */
+  async #loadTokens(): Promise<LogoutTokens> {
+    const { LogoutTokens } = await import('./oidc-logout-token.ts');
+    return new LogoutTokens(this.#options, this.#parts.client);
   }
 }
 
@@ -173,9 +136,4 @@ function targetOf({ sub, sid, events, nonce }: JWTPayload): { kind: LogoutKind; 
   if (!isLogout || nonce !== undefined) return null;
   if (typeof sid === 'string' && sid !== '') return { kind: 'sid', id: sid };
   return typeof sub === 'string' && sub !== '' ? { kind: 'sub', id: sub } : null;
-}
-
-/** Keys that could not be had say nothing about the token. */
-function isOutage(error: jose.JOSEError): boolean {
-  return error instanceof jose.JWKSTimeout || error instanceof jose.JWKSInvalid || error.code === 'ERR_JOSE_GENERIC';
 }
