@@ -287,6 +287,14 @@ process.on('unhandledRejection', (reason) => {
   cell.internalError();
   log(`unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`);
 });
+let begunBefore = -1;
+/** Nobody came since the last look: between two requests of steady traffic a worker looks idle too. */
+function isQuiet(): boolean {
+  const isIdle = server.active === 0 && server.begun === begunBefore;
+  begunBefore = server.begun;
+  return isIdle;
+}
+
 startHeartbeat(control, HEARTBEAT_MS, () => server.active);
-releaseGarbageOnce(() => control.read().state === 'serving' && server.active === 0);
+releaseGarbageOnce(() => control.read().state === 'serving' && isQuiet());
 say({ kind: 'started' });

@@ -23,7 +23,9 @@ const LOOKS = 30;
 /**
  * Collects what the start of this thread left behind, mostly by loading modules, and gives the memory back to the system,
  * which V8 does on its own only when more is asked for: some 15 MB each of a worker and of the main thread (`npm run bench
- * memory`). It takes 100 ms and more, so it waits for a moment when nobody else does.
+ * memory`). It takes 100 ms and more, so it waits for a time when nobody else does.
+ *
+ * @param isIdle asked every two seconds
  */
 export function releaseGarbageOnce(isIdle: () => boolean): void {
   let looks = 0;

@@ -55,6 +55,8 @@ export class Server implements ConnectionHost, ExecutionContext {
   readonly #target = new Target();
   #live: LivePlan | null = null;
   #active = 0;
+  /** Exchanges so far. */
+  begun = 0;
 
   constructor(env: ServerEnv) {
     this.#env = env;
@@ -185,6 +187,7 @@ export class Server implements ConnectionHost, ExecutionContext {
     const { plan } = live;
     const { peer } = connection;
     this.#active++;
+    this.begun++;
     let { host, target } = head;
     let refusal: GatewayError | null = null;
     if (target.charCodeAt(0) !== 47) {
