@@ -50,6 +50,10 @@ function summaryRow(figure: Figure): string[] {
 }
 
 export function summaryTable(records: readonly Recorded[]): string {
+  return figuresTable(records.flatMap((record) => record.answer.figures));
+}
+
+function figuresTable(figures: readonly Figure[]): string {
   return markdownTable({
     columns: [
       'measure',
@@ -60,7 +64,7 @@ export function summaryTable(records: readonly Recorded[]): string {
       'aim',
       '',
     ],
-    rows: records.flatMap((record) => record.answer.figures.map(summaryRow)),
+    rows: figures.map(summaryRow),
   });
 }
 
@@ -106,10 +110,11 @@ export function report(records: readonly Recorded[]): string {
 const START = '<!-- bench:start -->';
 const END = '<!-- bench:end -->';
 
-/** The page with the summary between its markers, or null when it has none. */
+/** The page with the figures that have a bar between its markers, or null when it has none. */
 export function replaceSummary(page: string, records: readonly Recorded[]): string | null {
   const from = page.indexOf(START);
   const to = page.indexOf(END, from);
   if (from < 0 || to < 0) return null;
-  return `${page.slice(0, from + START.length)}\n\n${summaryTable(records)}\n\n${page.slice(to)}`;
+  const judged = records.flatMap((record) => record.answer.figures.filter(({ bar }) => bar !== null));
+  return `${page.slice(0, from + START.length)}\n\n${figuresTable(judged)}\n\n${page.slice(to)}`;
 }

@@ -16,16 +16,16 @@ type Collect = (options: { type: 'major'; flavor: 'last-resort' }) => void;
 
 let collect: Collect | null = null;
 
-const LOOK_EVERY_MS = 2_000;
+const LOOK_EVERY_MS = 1_000;
 /** Whoever is never idle collects garbage on its own. */
-const LOOKS = 30;
+const LOOKS = 60;
 
 /**
  * Collects what the start of this thread left behind, mostly by loading modules, and gives the memory back to the system,
  * which V8 does on its own only when more is asked for: some 15 MB each of a worker and of the main thread (`npm run bench
  * memory`). It takes 100 ms and more, so it waits for a time when nobody else does.
  *
- * @param isIdle asked every two seconds
+ * @param isIdle asked every second
  */
 export function releaseGarbageOnce(isIdle: () => boolean): void {
   let looks = 0;
