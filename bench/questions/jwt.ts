@@ -20,7 +20,7 @@ export const jwt: Question = {
       bench,
       `JWT (RS256, ${TOKENS} tokens), identity header, access log`,
       subjectsOf(peers, sceneOf(bench), { path: '/', script: tokens.script }),
-      null,
+      { of: 'haproxy', must: 0.55, aim: 0.45 },
     );
     return { ...answer, notes: [...answer.notes, REMEMBERED] };
   },

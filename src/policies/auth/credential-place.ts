@@ -57,7 +57,7 @@ export class CredentialPlace {
   /** Takes the credential out of what the service will see, and leaves those of other kinds where they are. */
   conceal(exchange: Exchange): void {
     const { headers } = exchange;
-    if (this.#header !== null && (this.#scheme === null || this.#inHeader(headers, this.#header) !== undefined)) {
+    if (this.#header !== null && (this.#scheme === null || isThere(headers, this.#header, this.#scheme))) {
       if (this.#spellings === null) headers.remove(this.#header);
       else headers.removeCovered(this.#spellings);
     }
@@ -72,6 +72,12 @@ export class CredentialPlace {
     if (headers.occurrences(name) > 1) return null;
     return this.#scheme === null ? value : afterScheme(value, this.#scheme);
   }
+}
+
+/** One credential of that scheme, or several that somebody may take for one. */
+function isThere(headers: HeaderBlock, name: FieldName, scheme: string): boolean {
+  const value = headers.get(name);
+  return value !== undefined && (afterScheme(value, scheme) !== undefined || headers.occurrences(name) > 1);
 }
 
 /** Takes cookies of these names out of what the service will see. */
